@@ -1,0 +1,139 @@
+"""What every test stands on: a data folder of its own, the database asked for, chromium.
+
+``KEYMANAGER_TEST_DATABASE=sqlite`` (the default) runs every test on a SQLite file, as in production;
+``postgresql`` runs those that touch the database on a PostgreSQL server that this run starts itself.
+"""
+
+import importlib.util
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from tests.postgresql import PostgresServer, new_database
+
+DATABASE = os.environ.get("KEYMANAGER_TEST_DATABASE", "sqlite")
+SERVER_URL = "KEYMANAGER_TEST_SERVER_URL"  # how the first process tells its workers of the server
+DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "django_db_setup"}
+LEFT_TO_TESTS = ("KEYMANAGER_TEST_DATABASE", SERVER_URL)
+
+hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, database=None, print_blob=True)
+hypothesis.settings.register_profile("full", deadline=None, database=None, print_blob=True, max_examples=1000)
+hypothesis.settings.load_profile(os.environ.get("KEYMANAGER_HYPOTHESIS", "ci"))
+
+data_folder = Path(tempfile.mkdtemp(prefix="km-tests-"))
+server: PostgresServer | None = None
+
+
+def forget_the_deployment() -> None:
+    """Drop the settings of whoever runs the tests: no test may depend on them."""
+    for name in [name for name in os.environ if name.startswith("KEYMANAGER_") and name not in LEFT_TO_TESTS]:
+        del os.environ[name]
+
+
+def start_server() -> str:
+    """Return the URL of the run's PostgreSQL server; the first process starts it, its workers find it."""
+    global server
+    if SERVER_URL not in os.environ:
+        server = PostgresServer()
+        os.environ[SERVER_URL] = server.url()
+    return os.environ[SERVER_URL]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give Django its surroundings before anything of ours is imported."""
+    if DATABASE not in ("sqlite", "postgresql"):
+        raise pytest.UsageError(f"KEYMANAGER_TEST_DATABASE is {DATABASE!r}; expected sqlite or postgresql")
+    forget_the_deployment()
+    machine_id = data_folder / "machine-id"
+    machine_id.write_text("0123456789abcdef0123456789abcdef\n")
+    os.environ["KEYMANAGER_DATA"] = str(data_folder)
+    os.environ["KEYMANAGER_MACHINE_ID_FILE"] = str(machine_id)
+    if DATABASE == "postgresql":
+        os.environ["KEYMANAGER_DATABASE_URL"] = start_server()
+    os.environ["DJANGO_SETTINGS_MODULE"] = "keymanager.settings"
+    # Playwright keeps an event loop running in the thread of the tests, which Django takes for async code.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    if importlib.util.find_spec("keymanager.settings"):  # while the house is being built
+        import django
+
+        django.setup()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Leave nothing behind."""
+    if server is not None:
+        server.stop()
+        os.environ.pop(SERVER_URL, None)
+    shutil.rmtree(data_folder, ignore_errors=True)
+
+
+def touches_the_database(item: pytest.Item) -> bool:
+    """Tell whether a test depends on which database it runs on."""
+    marked = item.get_closest_marker("django_db") or item.get_closest_marker("both_databases")
+    return marked is not None or not DATABASE_FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On PostgreSQL only run what touches the database: the rest has had its turn on SQLite."""
+    if DATABASE != "postgresql":
+        return
+    others = [item for item in items if not touches_the_database(item)]
+    config.hook.pytest_deselected(items=others)
+    items[:] = [item for item in items if touches_the_database(item)]
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """Put SQLite's test database into a file: Django's own choice, memory, knows neither WAL nor threads."""
+    from django.conf import settings
+
+    if DATABASE == "sqlite":
+        settings.DATABASES["default"].setdefault("TEST", {})["NAME"] = str(data_folder / "test.sqlite3")
+
+
+@pytest.fixture(scope="session")
+def postgresql_url() -> Iterator[str]:
+    """Return the URL of a PostgreSQL server, whichever database the run is on (started when first asked)."""
+    if SERVER_URL in os.environ:
+        yield os.environ[SERVER_URL]
+        return
+    with PostgresServer() as own:
+        yield own.url()
+
+
+@pytest.fixture
+def postgresql_database(postgresql_url: str) -> Iterator[str]:
+    """Return the URL of an empty PostgreSQL database of the test's own."""
+    with new_database(postgresql_url) as url:
+        yield url
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return the URL of an empty database of the run's kind, for a portal in a process of its own.
+
+    Mark the tests that use it ``both_databases``.
+    """
+    if DATABASE == "postgresql":
+        return str(request.getfixturevalue("postgresql_database"))
+    return f"sqlite:///{tmp_path / 'portal.sqlite3'}"
+
+
+@pytest.fixture
+def machine_id_file(tmp_path: Path) -> Path:
+    """Return a machine id of the test's own (KEYMANAGER_MACHINE_ID_FILE)."""
+    path = tmp_path / "machine-id"
+    path.write_text("fedcba9876543210fedcba9876543210\n")
+    return path
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args() -> dict[str, object]:
+    """Run Debian's chromium; Playwright's own browsers are not downloaded."""
+    return {"executable_path": "/usr/bin/chromium", "args": ["--no-sandbox"]}
