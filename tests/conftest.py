@@ -4,7 +4,6 @@
 ``postgresql`` runs those that touch the database on a PostgreSQL server that this run starts itself.
 """
 
-import importlib.util
 import os
 import shutil
 import tempfile
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from cryptography.fernet import Fernet
 
 from tests.postgresql import PostgresServer, new_database
 
@@ -44,24 +44,39 @@ def start_server() -> str:
     return os.environ[SERVER_URL]
 
 
+def prepare_data_folder() -> None:
+    """Make what the first start of a portal makes: key file, machine id, folder of static files."""
+    machine_id = data_folder / "machine-id"
+    machine_id.write_text("0123456789abcdef0123456789abcdef\n")
+    (data_folder / "keymanager.key").write_bytes(Fernet.generate_key())
+    (data_folder / "static").mkdir()
+    os.environ["KEYMANAGER_DATA"] = str(data_folder)
+    os.environ["KEYMANAGER_MACHINE_ID_FILE"] = str(machine_id)
+
+
+def set_up_django() -> None:
+    """Load the product's settings, with what only costs time left out."""
+    import django
+    from django.conf import settings
+
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    static_files = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    settings.STORAGES = {**settings.STORAGES, "staticfiles": static_files}
+    django.setup()
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Give Django its surroundings before anything of ours is imported."""
     if DATABASE not in ("sqlite", "postgresql"):
         raise pytest.UsageError(f"KEYMANAGER_TEST_DATABASE is {DATABASE!r}; expected sqlite or postgresql")
     forget_the_deployment()
-    machine_id = data_folder / "machine-id"
-    machine_id.write_text("0123456789abcdef0123456789abcdef\n")
-    os.environ["KEYMANAGER_DATA"] = str(data_folder)
-    os.environ["KEYMANAGER_MACHINE_ID_FILE"] = str(machine_id)
+    prepare_data_folder()
     if DATABASE == "postgresql":
         os.environ["KEYMANAGER_DATABASE_URL"] = start_server()
     os.environ["DJANGO_SETTINGS_MODULE"] = "keymanager.settings"
     # Playwright keeps an event loop running in the thread of the tests, which Django takes for async code.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
-    if importlib.util.find_spec("keymanager.settings"):  # while the house is being built
-        import django
-
-        django.setup()
+    set_up_django()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
