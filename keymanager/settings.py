@@ -1,0 +1,201 @@
+"""Django's settings. What a deployment may choose comes checked from `deployment.py`."""
+
+import hashlib
+import secrets
+from typing import Any
+
+import environ
+from csp.constants import NONE, SELF
+
+from . import deployment
+
+BASE_DIR = deployment.BASE
+KEYMANAGER = deployment.read()
+VERSION = "1.0.0"
+
+DEBUG = False
+ALLOWED_HOSTS = KEYMANAGER.allowed_hosts
+
+
+def _secret_key() -> str:
+    """Derived from the key file; before the first start has made one, good for this process alone."""
+    try:
+        key = KEYMANAGER.key_file.read_bytes()
+    except FileNotFoundError:
+        return secrets.token_hex(32)
+    except OSError:
+        raise deployment.WrongSetting(
+            "KEYMANAGER_KEY_FILE", KEYMANAGER.key_file, "a file that this user may read"
+        ) from None
+    return hashlib.sha256(b"django secret key\n" + key).hexdigest()
+
+
+SECRET_KEY = _secret_key()
+
+INSTALLED_APPS = [
+    "licensing",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "django_htmx",
+    "django_filters",
+    "django_tables2",
+    "django_q",
+    "csp",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    # Every page asks for a log-in unless it says otherwise.
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "keymanager.urls"
+WSGI_APPLICATION = "keymanager.wsgi.application"
+APPEND_SLASH = False
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+
+
+def _database() -> dict[str, Any]:
+    database: dict[str, Any] = environ.Env.db_url_config(KEYMANAGER.database_url)
+    if database["ENGINE"] == "django.db.backends.sqlite3":
+        # FULL, for NORMAL loses acknowledged commits at a power cut; IMMEDIATE, for a read that turns into
+        # a write would else fail instead of waiting (docs/decisions.md).
+        database["OPTIONS"] = {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 5,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
+            " PRAGMA journal_size_limit=67108864;",
+        }
+        database["CONN_MAX_AGE"] = None
+    else:
+        # A pool and CONN_MAX_AGE exclude each other.
+        database["ENGINE"] = "django.db.backends.postgresql"
+        database["OPTIONS"] = {
+            **database.get("OPTIONS", {}),
+            "pool": {"min_size": 1, "max_size": 8, "timeout": 5},
+            "connect_timeout": 5,
+            "options": "-c lock_timeout=5s -c idle_in_transaction_session_timeout=60s",
+        }
+        database["CONN_MAX_AGE"] = 0
+    return database
+
+
+DATABASES = {"default": _database()}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_USER_MODEL = "licensing.User"
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "allauth.account.auth_backends.AuthenticationBackend",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 10},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "account_login"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_ADAPTER = "licensing.web.accounts.ClosedAccountAdapter"
+
+LANGUAGE_CODE = "pl"
+LANGUAGES = [("pl", "Polski"), ("en", "English")]
+LOCALE_PATHS = [BASE_DIR / "licensing" / "locale"]
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = KEYMANAGER.time_zone
+
+STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = KEYMANAGER.data / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+
+# --- security ---------------------------------------------------------------------------------------
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+        "manifest-src": [SELF],
+    }
+}
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = KEYMANAGER.tls
+SECURE_HSTS_SECONDS = 31536000 if KEYMANAGER.tls else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = KEYMANAGER.tls
+SECURE_HSTS_PRELOAD = KEYMANAGER.tls
+SECURE_SSL_REDIRECT = KEYMANAGER.tls
+DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
+
+# --- the worker ---------------------------------------------------------------------------------------
+# No catching up of missed runs, no retries of a failing task for ever: each task is harmless when run
+# twice, and the schedule brings it back. `timeout` must be below `retry`.
+Q_CLUSTER = {
+    "name": "keymanager",
+    "orm": "default",
+    "workers": 1,
+    "timeout": 60,
+    "retry": 90,
+    "max_attempts": 1,
+    "ack_failures": True,
+    "catch_up": False,
+    "poll": 0.5,
+    "save_limit": 50,
+    "label": "worker",
+    "cache": "default",
+}
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}

@@ -1,0 +1,8 @@
+"""The pages and everything of the API that is not served leaner."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "keymanager.settings")
+application = get_wsgi_application()

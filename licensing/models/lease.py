@@ -1,0 +1,73 @@
+"""Leases, live and ended, and refused checkouts."""
+
+import uuid
+
+from django.db import models
+from django.db.models import Q
+
+
+class Lease(models.Model):
+    """One ERP login of one user on one workstation. An ended lease never lives again.
+
+    `modules` is what was given at checkout, `[{"code", "key", "seat"}]`, so that heartbeat and look touch
+    this row alone; `withdrawn` maps the codes that the vendor took away since to the instant at which
+    their seats end. The row is the history of use too, and is kept 30 days after the end.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    client = models.ForeignKey("licensing.ErpClient", on_delete=models.PROTECT, related_name="leases")
+    user = models.CharField(max_length=64)
+    workstation = models.CharField(max_length=64)
+    program_name = models.CharField(max_length=64)
+    program_version = models.CharField(max_length=32)
+    built_on = models.DateField(null=True)
+    modules = models.JSONField()
+    not_taken = models.JSONField(default=list)
+    withdrawn = models.JSONField(default=dict)
+    taken_at = models.DateTimeField()
+    last_seen_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    ended_reason = models.CharField(max_length=20, blank=True, default="")
+    # The caller's key and the hash of its body; forgotten after 24 h.
+    idempotency_key = models.CharField(max_length=64, null=True)
+    body_sha256 = models.CharField(max_length=64, blank=True, default="")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["client", "idempotency_key"],
+                condition=Q(idempotency_key__isnull=False),
+                name="lease_idempotency_key_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(ended_at__isnull=True, ended_reason="")
+                | (Q(ended_at__isnull=False) & ~Q(ended_reason="")),
+                name="lease_end_has_reason",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["expires_at"], condition=Q(ended_at__isnull=True), name="lease_live"),
+            models.Index(fields=["ended_at"], condition=Q(ended_at__isnull=False), name="lease_ended"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class Refusal(models.Model):
+    """A checkout that was refused: who, when, which modules, why."""
+
+    at = models.DateTimeField(db_index=True)
+    client = models.ForeignKey("licensing.ErpClient", on_delete=models.PROTECT, related_name="refusals")
+    user = models.CharField(max_length=64)
+    workstation = models.CharField(max_length=64)
+    program_name = models.CharField(max_length=64)
+    program_version = models.CharField(max_length=32)
+    # The codes asked for, and of them those that were the cause.
+    modules = models.JSONField()
+    causes = models.JSONField(default=list)
+    code = models.CharField(max_length=32)
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M:%S} {self.code}"

@@ -1,0 +1,103 @@
+"""What the vendor's signed words give: the only source of seats, dates and deadlines.
+
+Each is verified from the bytes stored, so that a row edited in the database gives nothing. Verifying
+costs an ECDSA check (offline codes: an scrypt), so results are kept per process by the exact bytes.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+from licensing.models import Installation, KeyState, OfflineActivation, VirtualKey
+from licensing.protocol import codes
+from licensing.protocol.errors import ProtocolError
+from licensing.protocol.keys import AuthorityKeys
+from licensing.protocol.messages import CodePack, Grant, verify_code_pack, verify_grant
+
+from .authority_keys import authority_keys
+
+RENEWAL = timedelta(hours=72)
+
+
+@dataclass(frozen=True)
+class Activation:
+    """The proof of an offline renewal, as the lease API hands it out."""
+
+    codes: str
+    slot: int
+    code: str
+
+
+@dataclass(frozen=True)
+class Entitlement:
+    """One active key: the verified grant and the moment its modules stop without a contact."""
+
+    key_id: int
+    number: str
+    grant: Grant
+    grant_jws: str
+    contact_deadline: datetime
+    activation: Activation | None
+
+
+def entitlements() -> dict[str, Entitlement]:
+    """Every active key whose stored grant verifies for this installation, by number."""
+    installation = Installation.objects.values_list("thumbprint", flat=True).filter(pk=1).first()
+    if installation is None:
+        return {}
+    keys = authority_keys()
+    offline = _offline_end(keys, installation)
+    found = {}
+    rows = VirtualKey.objects.filter(state=KeyState.ACTIVE).values_list("id", "number", "grant")
+    for key_id, number, grant_jws in rows:
+        grant = _verified_grant(grant_jws, keys, installation, number)
+        if grant is not None:
+            found[number] = _entitlement(key_id, grant, grant_jws, offline)
+    return found
+
+
+@dataclass(frozen=True)
+class _OfflineEnd:
+    pack: CodePack
+    end: datetime
+    proof: Activation
+
+
+def _entitlement(key_id: int, grant: Grant, grant_jws: str, offline: _OfflineEnd | None) -> Entitlement:
+    deadline, activation = grant.valid_until, None
+    if offline is not None and grant.key in offline.pack.keys and offline.end > deadline:
+        deadline, activation = offline.end, offline.proof
+    return Entitlement(key_id, grant.key, grant, grant_jws, deadline, activation)
+
+
+def _offline_end(keys: AuthorityKeys, installation: str) -> _OfflineEnd | None:
+    """What the last accepted code proves: never more than the end of its slot + 72 h."""
+    row = OfflineActivation.objects.order_by("-slot").first()
+    if row is None:
+        return None
+    pack = _proven_pack(row.pack_jws, keys, installation, row.slot, row.code)
+    if pack is None:
+        return None
+    end = min(row.activated_at, codes.slot_end(row.slot)) + RENEWAL
+    return _OfflineEnd(pack, end.astimezone(UTC), Activation(row.pack_jws, row.slot, row.code))
+
+
+@lru_cache(maxsize=256)
+def _verified_grant(jws: str, keys: AuthorityKeys, installation: str, number: str) -> Grant | None:
+    try:
+        return verify_grant(jws, keys, installation=installation, key=number)
+    except ProtocolError:
+        return None
+
+
+@lru_cache(maxsize=32)
+def _proven_pack(jws: str, keys: AuthorityKeys, installation: str, slot: int, code: str) -> CodePack | None:
+    """The pack, if it verifies and its commitment for the slot is the code's (offline-codes.md)."""
+    try:
+        pack = verify_code_pack(jws, keys, installation=installation)
+        context = codes.context(installation, pack.pack, slot)
+        index = slot - pack.first_slot
+        fits = 0 <= index < len(pack.commitments) and codes.fits(code, context, pack.commitments[index])
+    except (ProtocolError, ValueError):
+        return None
+    return pack if fits else None

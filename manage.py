@@ -1,0 +1,41 @@
+#!/usr/bin/env python
+"""Run a command of the Key Manager: `python manage.py help` lists them."""
+
+import os
+import sys
+
+
+def take_data_folder(arguments: list[str]) -> list[str]:
+    """Take `--data DIR` out of the arguments and put it where the settings look for it.
+
+    The settings name the database by the data folder, so the folder must be known before any
+    command is loaded; it is thus an option of every command.
+    """
+    kept: list[str] = []
+    waiting = iter(arguments)
+    for argument in waiting:
+        if argument == "--data":
+            os.environ["KEYMANAGER_DATA"] = next(waiting, "")
+        elif argument.startswith("--data="):
+            os.environ["KEYMANAGER_DATA"] = argument.removeprefix("--data=")
+        else:
+            kept.append(argument)
+    return kept
+
+
+def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "keymanager.settings")
+    arguments = take_data_folder(sys.argv)
+    from django.core.management import execute_from_command_line
+
+    from keymanager.deployment import WrongSetting
+
+    try:
+        execute_from_command_line(arguments)
+    except WrongSetting as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
