@@ -1,0 +1,47 @@
+"""What is installed is what was locked."""
+
+import re
+
+import pytest
+
+from tests.house.tree import ROOT
+
+LOCKS = ["requirements.txt", "requirements-dev.txt"]
+PINNED = re.compile(r"^([A-Za-z0-9._-]+(?:\[[a-z0-9,_-]+\])?)==(\S+)", re.MULTILINE)
+
+
+def normal(name: str) -> str:
+    """Return a package's name as locks spell it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def blocks(lock: str) -> dict[str, str]:
+    """Return what a lock says of each package, by its name."""
+    text = re.sub(r"^\s*#.*\n", "", (ROOT / lock).read_text(), flags=re.MULTILINE)
+    parts = re.split(r"\n(?=\S)", text.strip())
+    return {normal(part.split("==")[0].split("[")[0]): part for part in parts}
+
+
+def wanted(source: str) -> set[str]:
+    """Return the names that a .in file asks for."""
+    lines = (ROOT / source).read_text().splitlines()
+    names = [re.match(r"[A-Za-z0-9._-]+", line) for line in lines if not line.startswith(("#", "-"))]
+    return {normal(name.group()) for name in names if name}
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_locked_package_is_pinned_and_hashed(lock: str) -> None:
+    for name, block in blocks(lock).items():
+        assert PINNED.match(block), name
+        assert "--hash=sha256:" in block, name
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_package_asked_for_is_locked(lock: str) -> None:
+    assert wanted(lock.replace(".txt", ".in")) <= set(blocks(lock))
+
+
+def test_both_locks_agree_on_versions() -> None:
+    product, tests = (dict(PINNED.findall((ROOT / lock).read_text())) for lock in LOCKS)
+    shared = product.keys() & tests.keys()
+    assert {name: product[name] for name in shared} == {name: tests[name] for name in shared}
