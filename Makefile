@@ -10,6 +10,7 @@ help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 install: .venv/installed ## Make .venv and install what the product runs on
+	@echo ".venv is ready: make demo runs the product"
 
 install-dev: .venv/installed-dev ## Install besides what building and testing need
 
