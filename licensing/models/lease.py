@@ -27,6 +27,8 @@ class Lease(models.Model):
     taken_at = models.DateTimeField()
     last_seen_at = models.DateTimeField()
     expires_at = models.DateTimeField()
+    # The reason with which the lease ends if `expires_at` passes: known when that instant is reckoned.
+    expires_as = models.CharField(max_length=20, default="expired")
     ended_at = models.DateTimeField(null=True)
     ended_reason = models.CharField(max_length=20, blank=True, default="")
     # The caller's key and the hash of its body; forgotten after 24 h.
