@@ -15,6 +15,13 @@ class KeyState(models.TextChoices):
     INACTIVE = "inactive", _("inactive")
 
 
+class WithoutPin(models.Manager["VirtualKey"]):
+    """Leaves the PIN sealed unless it is asked for: few need it, and one edited by hand does not open."""
+
+    def get_queryset(self) -> models.QuerySet["VirtualKey"]:
+        return super().get_queryset().defer("pin")
+
+
 class VirtualKey(models.Model):
     """A key that the company bought; it is active in one Key Manager only.
 
@@ -40,6 +47,8 @@ class VirtualKey(models.Model):
     revision = models.PositiveIntegerField(default=1)
     added_at = models.DateTimeField()
 
+    objects = WithoutPin()
+
     class Meta:
         ordering = ["number"]
         constraints = [
@@ -60,9 +69,14 @@ class VirtualKey(models.Model):
 
 
 class PendingRelease(models.Model):
-    """A removed key that the vendor has not unbound yet."""
+    """A removed key that the vendor has not unbound yet.
+
+    One that waited to be bound anew has its customer and PIN here: it is bound anew before it is released.
+    """
 
     number = models.CharField(max_length=10, unique=True)
+    customer = models.CharField(max_length=20, blank=True)
+    pin = SealedField(null=True)
     removed_at = models.DateTimeField()
 
     class Meta:

@@ -1,5 +1,6 @@
 """The vendor's keys that this portal trusts: the pinned file, or the newer set the vendor handed over."""
 
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
@@ -9,29 +10,71 @@ from licensing.models import Installation
 from licensing.protocol.errors import ProtocolError
 from licensing.protocol.keys import AuthorityKeys
 
+NO_KEYS = AuthorityKeys(())
+# The last set read from each file: a file that is just being replaced stops nobody's work.
+_last_read: dict[Path, AuthorityKeys] = {}
+
 
 def authority_keys() -> AuthorityKeys:
-    """The set now known. A set from the database counts only if a key of the pinned file signed it."""
-    path: Path | None = settings.KEYMANAGER.authority_jwks
-    pinned = (
-        _pinned(path, path.stat().st_mtime_ns) if path is not None else AuthorityKeys.from_json('{"keys":[]}')
-    )
-    handed_over = Installation.objects.values_list("authority_key_set", flat=True).filter(pk=1).first()
-    return _updated(pinned, handed_over) if handed_over else pinned
+    """The set now known; empty where no file is pinned or none could be read."""
+    return _known()[0]
+
+
+def learn_key_set(jwks_jws: str) -> bool:
+    """Store a key set that the vendor handed over, if a key now known signed it and it is newer.
+
+    Returns whether it was taken.
+    """
+    known, issued_at = _known()
+    try:
+        known.updated(jwks_jws, issued_at)
+    except ProtocolError:
+        return False
+    chain = [*_handed_over().split(), jwks_jws.strip()]
+    if _signed_by_file(jwks_jws):
+        # What the file itself vouches for needs no chain.
+        chain = chain[-1:]
+    Installation.objects.filter(pk=1).update(authority_key_set="\n".join(chain))
+    return True
+
+
+def _known() -> tuple[AuthorityKeys, datetime | None]:
+    return _follow(_pinned(settings.KEYMANAGER.authority_jwks), _handed_over())
+
+
+def _signed_by_file(jwks_jws: str) -> bool:
+    return _follow(_pinned(settings.KEYMANAGER.authority_jwks), jwks_jws)[1] is not None
+
+
+def _handed_over() -> str:
+    return Installation.objects.values_list("authority_key_set", flat=True).filter(pk=1).first() or ""
+
+
+def _pinned(path: Path | None) -> AuthorityKeys:
+    if path is None:
+        return NO_KEYS
+    try:
+        _last_read[path] = _read(path, path.stat().st_mtime_ns)
+    except (OSError, ProtocolError):
+        pass
+    return _last_read.get(path, NO_KEYS)
 
 
 @lru_cache(maxsize=4)
-def _pinned(path: Path, changed: int) -> AuthorityKeys:
-    return AuthorityKeys.from_json(path.read_text(encoding="utf-8"))
+def _read(path: Path, changed: int) -> AuthorityKeys:
+    return AuthorityKeys.from_json(path.read_bytes())
 
 
 @lru_cache(maxsize=4)
-def _updated(pinned: AuthorityKeys, handed_over: str) -> AuthorityKeys:
-    """Follow the chain of key sets, one compact JWS a line, oldest first, each signed by a key before it."""
-    known = pinned
+def _follow(pinned: AuthorityKeys, handed_over: str) -> tuple[AuthorityKeys, datetime | None]:
+    """Follow the chain of key sets, one compact JWS a line, oldest first, each signed by a key before it.
+
+    A database row proves nothing, so the chain is verified from the pinned file on.
+    """
+    known, issued_at = pinned, None
     try:
         for line in handed_over.split():
-            known, _ = known.updated(line)
+            known, issued_at = known.updated(line, issued_at)
     except ProtocolError:
         pass
-    return known
+    return known, issued_at

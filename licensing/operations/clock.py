@@ -31,3 +31,16 @@ def clock_offset() -> timedelta:
         return timedelta(seconds=float(sealed)) if sealed is not None else timedelta(0)
     except (SealBroken, ValueError):
         return UNKNOWN - local_now()
+
+
+def learn_offset(answered_at: datetime, now: datetime) -> datetime:
+    """Set portal time by the vendor's clock, in the caller's transaction; returns the portal time it now is.
+
+    Args:
+        answered_at: the vendor's time in an on-line answer that came at the first sending of its request.
+        now: the portal time, by the offset so far, at which that answer came.
+    """
+    local = now - clock_offset()
+    offset = answered_at - local
+    Installation.objects.filter(pk=1).update(clock_offset=repr(offset.total_seconds()))
+    return answered_at
