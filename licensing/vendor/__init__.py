@@ -1,0 +1,1 @@
+"""The client that carries the vendor protocol's messages over HTTP(S) and proxies; knows no models."""
