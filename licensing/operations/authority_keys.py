@@ -1,5 +1,6 @@
 """The vendor's keys that this portal trusts: the pinned file, or the newer set the vendor handed over."""
 
+from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -53,10 +54,8 @@ def _handed_over() -> str:
 def _pinned(path: Path | None) -> AuthorityKeys:
     if path is None:
         return NO_KEYS
-    try:
+    with suppress(OSError, ProtocolError):
         _last_read[path] = _read(path, path.stat().st_mtime_ns)
-    except (OSError, ProtocolError):
-        pass
     return _last_read.get(path, NO_KEYS)
 
 
@@ -72,9 +71,7 @@ def _follow(pinned: AuthorityKeys, handed_over: str) -> tuple[AuthorityKeys, dat
     A database row proves nothing, so the chain is verified from the pinned file on.
     """
     known, issued_at = pinned, None
-    try:
+    with suppress(ProtocolError):
         for line in handed_over.split():
             known, issued_at = known.updated(line, issued_at)
-    except ProtocolError:
-        pass
     return known, issued_at

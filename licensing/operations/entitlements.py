@@ -5,18 +5,22 @@ costs an ECDSA check (offline codes: an scrypt), so results are kept per process
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 
 from licensing.models import Installation, KeyState, OfflineActivation, VirtualKey
-from licensing.protocol import codes
+from licensing.protocol.codes import proves
 from licensing.protocol.errors import ProtocolError
+from licensing.protocol.grants import verify_grant
 from licensing.protocol.keys import AuthorityKeys
-from licensing.protocol.messages import CodePack, Grant, verify_code_pack, verify_grant
+from licensing.protocol.messages import CodePack, Grant
+from licensing.protocol.packs import verify_code_pack
+from licensing.protocol.slots import code_deadline
 
 from .authority_keys import authority_keys
 
-RENEWAL = timedelta(hours=72)
+# A code proves nothing beyond the third day after its own, so older ones need no look.
+CODES_STILL_GOOD = 4
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ def entitlements() -> dict[str, Entitlement]:
     if installation is None:
         return {}
     keys = authority_keys()
-    offline = _offline_end(keys, installation)
+    offline = _offline_ends(keys, installation)
     found = {}
     rows = VirtualKey.objects.filter(state=KeyState.ACTIVE).values_list("id", "number", "grant")
     for key_id, number, grant_jws in rows:
@@ -63,23 +67,24 @@ class _OfflineEnd:
     proof: Activation
 
 
-def _entitlement(key_id: int, grant: Grant, grant_jws: str, offline: _OfflineEnd | None) -> Entitlement:
+def _entitlement(key_id: int, grant: Grant, grant_jws: str, offline: list[_OfflineEnd]) -> Entitlement:
     deadline, activation = grant.valid_until, None
-    if offline is not None and grant.key in offline.pack.keys and offline.end > deadline:
-        deadline, activation = offline.end, offline.proof
+    # The last code accepted whose pack has this key.
+    last = next((end for end in offline if grant.key in end.pack.keys), None)
+    if last is not None and last.end > deadline:
+        deadline, activation = last.end, last.proof
     return Entitlement(key_id, grant.key, grant, grant_jws, deadline, activation)
 
 
-def _offline_end(keys: AuthorityKeys, installation: str) -> _OfflineEnd | None:
-    """What the last accepted code proves: never more than the end of its slot + 72 h."""
-    row = OfflineActivation.objects.order_by("-slot").first()
-    if row is None:
-        return None
-    pack = _proven_pack(row.pack_jws, keys, installation, row.slot, row.code)
-    if pack is None:
-        return None
-    end = min(row.activated_at, codes.slot_end(row.slot)) + RENEWAL
-    return _OfflineEnd(pack, end.astimezone(UTC), Activation(row.pack_jws, row.slot, row.code))
+def _offline_ends(keys: AuthorityKeys, installation: str) -> list[_OfflineEnd]:
+    """What the codes accepted prove, the last first: never more than the end of its slot + 72 h each."""
+    found = []
+    for row in OfflineActivation.objects.order_by("-slot")[:CODES_STILL_GOOD]:
+        pack = _proven_pack(row.pack_jws, keys, installation, row.slot, row.code)
+        if pack is not None:
+            end = code_deadline(row.slot, row.activated_at)
+            found.append(_OfflineEnd(pack, end, Activation(row.pack_jws, row.slot, row.code)))
+    return found
 
 
 @lru_cache(maxsize=256)
@@ -95,9 +100,6 @@ def _proven_pack(jws: str, keys: AuthorityKeys, installation: str, slot: int, co
     """The pack, if it verifies and its commitment for the slot is the code's (offline-codes.md)."""
     try:
         pack = verify_code_pack(jws, keys, installation=installation)
-        context = codes.context(installation, pack.pack, slot)
-        index = slot - pack.first_slot
-        fits = 0 <= index < len(pack.commitments) and codes.fits(code, context, pack.commitments[index])
-    except (ProtocolError, ValueError):
+    except ProtocolError:
         return None
-    return pack if fits else None
+    return pack if code.isascii() and proves(pack, slot, code) else None

@@ -68,6 +68,7 @@ def installation_key() -> InstallationKey:
                 "Put it back from where it is kept; if it is lost, run the command new_installation."
             )
             % {"path": path},
+            path=str(path),
         )
     try:
         row = Installation.objects.only("thumbprint", "private_key").get(pk=1)
@@ -174,4 +175,5 @@ def _wrong_key_file(path: Path) -> Refused:
             "key file that it was made with."
         )
         % {"path": path},
+        path=str(path),
     )

@@ -45,6 +45,7 @@ def machine_of_host() -> str:
                 "this computer's own id on one line."
             )
             % {"path": path},
+            path=str(path),
         ) from None
 
 
