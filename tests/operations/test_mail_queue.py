@@ -1,0 +1,202 @@
+"""Mail: queued with its fact, sent once, never lost."""
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection
+
+from licensing.models import Configuration, MailSecurity, MailState, OutgoingMail, Role
+from licensing.operations.actors import COMMAND, Actor
+from licensing.operations.errors import Refused
+from licensing.operations.mail_queue import queue_mail, send_queued_mail, send_test_mail, sentence
+from tests.smtp import MailBox, free_port, smtp_server
+
+NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
+CONTEXT: dict[str, object] = {
+    "number": "5000006622",
+    "customer": "123456",
+    "deadline": NOW,
+    "contact_deadline": NOW + timedelta(hours=72),
+    "modules": ["HANDEL", "KASA"],
+    "authority": "https://licences.example",
+}
+
+
+@pytest.fixture
+def server() -> Iterator[MailBox]:
+    with smtp_server() as box:
+        yield box
+
+
+def configure(port: int, **fields: object) -> None:
+    values = {
+        "smtp_host": "127.0.0.1",
+        "smtp_port": port,
+        "smtp_security": MailSecurity.NONE,
+        "mail_sender": "klucze@firma.example",
+        **fields,
+    }
+    Configuration.objects.update_or_create(pk=1, defaults=values)
+
+
+def queue(fact: str = "contact_lost:5000006622:1", recipient: str = "it@firma.example") -> int:
+    return queue_mail(NOW, fact, [recipient], "contact_lost", CONTEXT, "pl")
+
+
+@pytest.mark.django_db
+def test_a_queued_mail_is_sent_as_text_and_html_with_its_stable_message_id(server: MailBox) -> None:
+    configure(server.port)
+    queue()
+    row = OutgoingMail.objects.get()
+    assert send_queued_mail(lambda: NOW) == 1
+    (mail,) = server.mails
+    assert mail["Message-ID"] == row.message_id
+    assert mail["To"] == "it@firma.example"
+    assert "5000006622" in mail["Subject"]
+    text, html = mail.get_body(("plain",)), mail.get_body(("html",))
+    assert text is not None
+    assert html is not None
+    assert "HANDEL, KASA" in text.get_content()
+    row.refresh_from_db()
+    assert (row.state, row.sent_at) == (MailState.SENT, NOW)
+
+
+@pytest.mark.django_db
+def test_one_fact_is_queued_once_per_recipient() -> None:
+    assert queue() == 1
+    assert queue() == 0
+    assert queue(recipient="drugi@firma.example") == 1
+    assert OutgoingMail.objects.count() == 2
+
+
+@pytest.mark.django_db
+def test_a_mail_already_sent_is_not_sent_again(server: MailBox) -> None:
+    configure(server.port)
+    queue()
+    assert send_queued_mail(lambda: NOW) == 1
+    assert send_queued_mail(lambda: NOW + timedelta(hours=1)) == 0
+    assert len(server.mails) == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("answer", "code"), [("550 no such user", "smtp_refused"), ("451 later", "smtp_refused")]
+)
+def test_a_refused_mail_stays_queued_with_what_the_server_said(
+    server: MailBox, answer: str, code: str
+) -> None:
+    configure(server.port)
+    server.answer = answer
+    queue()
+    assert send_queued_mail(lambda: NOW) == 0
+    row = OutgoingMail.objects.get()
+    assert row.state == MailState.QUEUED
+    assert row.last_error == f"{code} {answer}"
+    assert row.next_attempt_at == NOW + timedelta(minutes=1)
+    server.answer = "250 OK"
+    assert send_queued_mail(lambda: NOW) == 0, "not before its time"
+    assert send_queued_mail(lambda: NOW + timedelta(minutes=1)) == 1
+
+
+@pytest.mark.django_db
+def test_a_mail_dropped_after_data_goes_again_under_the_same_message_id(server: MailBox) -> None:
+    configure(server.port)
+    server.drop_after_data = True
+    queue()
+    assert send_queued_mail(lambda: NOW) == 0
+    assert OutgoingMail.objects.get().last_error.startswith("smtp_dropped")
+    server.drop_after_data = False
+    assert send_queued_mail(lambda: NOW + timedelta(minutes=1)) == 1
+    assert len({mail["Message-ID"] for mail in server.mails}) == 1
+
+
+@pytest.mark.django_db
+def test_pauses_grow_to_half_an_hour_and_after_a_day_the_mail_has_failed() -> None:
+    configure(free_port())
+    queue()
+    now, pauses = NOW, []
+    while (row := OutgoingMail.objects.get()).state == MailState.QUEUED:
+        now = row.next_attempt_at
+        send_queued_mail(lambda moment=now: moment)  # type: ignore[misc]
+        row.refresh_from_db()
+        pauses.append((row.next_attempt_at - now) // timedelta(minutes=1))
+    assert pauses[:7] == [1, 2, 4, 8, 16, 30, 30]
+    assert timedelta(hours=24) <= now - NOW < timedelta(hours=24, minutes=30)
+    assert row.last_error.startswith("smtp_unreachable")
+
+
+@pytest.mark.django_db
+def test_without_a_server_a_mail_waits_until_one_is_configured(server: MailBox) -> None:
+    queue()
+    assert send_queued_mail(lambda: NOW) == 0
+    assert OutgoingMail.objects.get().last_error == "mail_not_configured"
+    configure(server.port)
+    assert send_queued_mail(lambda: NOW + timedelta(minutes=1)) == 1
+
+
+@pytest.mark.django_db
+def test_a_claimed_mail_is_left_to_its_worker_until_the_claim_ends(server: MailBox) -> None:
+    configure(server.port)
+    queue()
+    OutgoingMail.objects.update(claimed_until=NOW + timedelta(minutes=2))
+    assert send_queued_mail(lambda: NOW) == 0
+    assert send_queued_mail(lambda: NOW + timedelta(minutes=2)) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_at_once_send_each_mail_once(server: MailBox) -> None:
+    configure(server.port)
+    for number in range(12):
+        queue(f"contact_lost:{number}")
+    start = threading.Barrier(2)
+
+    def work() -> None:
+        start.wait()
+        try:
+            send_queued_mail(lambda: NOW)
+        finally:
+            connection.close()
+
+    workers = [threading.Thread(target=work) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert len(server.mails) == 12
+    assert len({mail["Message-ID"] for mail in server.mails}) == 12
+
+
+@pytest.mark.django_db
+@pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
+def test_the_test_mail_is_sent_at_once_with_log_in() -> None:
+    with smtp_server(login=("klucze", "hasło-ąę")) as box:
+        configure(box.port, smtp_login="klucze", smtp_password="hasło-ąę")
+        send_test_mail(NOW, COMMAND, "it@firma.example", "pl")
+        assert len(box.mails) == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
+def test_the_test_mail_says_what_the_server_refused() -> None:
+    with smtp_server(login=("klucze", "dobre")) as box:
+        configure(box.port, smtp_login="klucze", smtp_password="tajne-haslo")
+        with pytest.raises(Refused) as refused:
+            send_test_mail(NOW, COMMAND, "it@firma.example", "en")
+    assert refused.value.code == "smtp_login"
+    assert "127.0.0.1" in str(refused.value.detail)
+    assert "tajne-haslo" not in repr(refused.value.data) + str(refused.value.detail)
+
+
+@pytest.mark.django_db
+def test_only_an_administrator_sends_the_test_mail() -> None:
+    with pytest.raises(Refused, match="not_permitted"):
+        send_test_mail(NOW, Actor("ola", Role.OPERATOR), "it@firma.example", "pl")
+
+
+@pytest.mark.parametrize(
+    "code", ["smtp_unreachable", "smtp_tls", "smtp_login", "smtp_refused", "smtp_dropped"]
+)
+def test_every_cause_has_a_sentence_that_names_the_server(code: str) -> None:
+    assert "mail.firma.example" in sentence(code, {"host": "mail.firma.example", "port": 25, "said": "x"})
