@@ -5,7 +5,8 @@ import socket
 import ssl
 from dataclasses import dataclass, field
 
-from django.core.mail import EmailMultiAlternatives, get_connection
+from django.core.mail import EmailMultiAlternatives
+from django.core.mail.backends.smtp import EmailBackend
 
 # An SMTP server may be slow at each step; the worker's task has 60 s in all.
 STEP_SECONDS = 10
@@ -59,8 +60,7 @@ def send(letter: Letter, server: MailServer) -> None:
     if letter.html:
         message.attach_alternative(letter.html, "text/html")
     try:
-        message.connection = get_connection(
-            "django.core.mail.backends.smtp.EmailBackend",
+        message.connection = _Backend(
             host=server.host,
             port=server.port,
             username=server.login,
@@ -103,3 +103,32 @@ def _said(error: Exception) -> str:
             )
         case _:
             return " ".join(str(error).split())
+
+
+class _Utf8(str):
+    """Text that smtplib, which asks for ASCII, encodes as UTF-8 all the same (RFC 4954, RFC 4616)."""
+
+    __slots__ = ()
+
+    def encode(self, *_encoding: str) -> bytes:
+        return super().encode("utf-8")
+
+
+class _Utf8LogIn(smtplib.SMTP):
+    """Log-in with names and passwords that have letters beyond ASCII."""
+
+    def login(self, user: str, password: str, *, initial_response_ok: bool = True) -> tuple[int, bytes]:
+        return super().login(_Utf8(user), _Utf8(password), initial_response_ok=initial_response_ok)
+
+    def auth_plain(self, challenge: bytes | None = None) -> str:
+        return _Utf8(super().auth_plain(challenge))
+
+
+class _SmtpOverTls(_Utf8LogIn, smtplib.SMTP_SSL):
+    """The same over TLS from the first byte."""
+
+
+class _Backend(EmailBackend):
+    @property
+    def connection_class(self) -> type[smtplib.SMTP]:
+        return _SmtpOverTls if self.use_ssl else _Utf8LogIn
