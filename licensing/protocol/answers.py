@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Final
 
 from .errors import MalformedMessage, WrongMessage
-from .fields import INSTALLATION_ID, KEY_NUMBER, MOST_KEYS, NAME, REQUEST_ID, TOKEN, Fields
+from .fields import DIGEST, INSTALLATION_ID, KEY_NUMBER, MOST_KEYS, NAME, REQUEST_ID, TOKEN, Fields
 from .jose import Members, open_jws, sign_jws
 from .keys import KEY_SET_TYPE, AuthorityKeys, AuthoritySecrets
 from .messages import (
@@ -76,7 +76,7 @@ def _read_answer(members: Members) -> ContactAnswer:
     fields.different("keys", tuple(key.number for key in answers))
     return ContactAnswer(
         request_id=fields.text("request_id", REQUEST_ID),
-        request_sha256=fields.text("request_sha256", INSTALLATION_ID),
+        request_sha256=fields.text("request_sha256", DIGEST),
         installation=fields.text("installation", INSTALLATION_ID),
         answered_at=fields.instant("answered_at"),
         keys=answers,

@@ -16,7 +16,9 @@ KEY_NUMBER: Final = re.compile(r"50000[0-9]{5}")
 CUSTOMER: Final = re.compile(r"[0-9]{1,20}")
 PIN: Final = re.compile(r"[0-9]{4}")
 MODULE_CODE: Final = re.compile(r"[A-Z0-9_]{1,32}")
-INSTALLATION_ID: Final = re.compile(r"[A-Za-z0-9_-]{43}")
+DIGEST: Final = re.compile(r"[A-Za-z0-9_-]{43}")
+INSTALLATION_ID: Final = DIGEST
+"""The thumbprint of the installation's public key."""
 REQUEST_ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 MACHINE: Final = re.compile(r"sha256:[0-9a-f]{64}|cluster:[^\x00-\x1f\x7f-\x9f]{1,128}")
 TOKEN: Final = re.compile(r"[\x21-\x7e]+")
