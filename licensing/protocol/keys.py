@@ -11,7 +11,7 @@ from joserfc.jwk import ECKey
 
 from .encoding import parse_object
 from .errors import BadSignature, MalformedMessage, WrongMessage
-from .fields import NAME, TOKEN, Fields
+from .fields import MACHINE, NAME, TOKEN, Fields
 from .jose import Header, open_jws
 
 KEY_SET_TYPE = "km-jwks+jws"
@@ -67,12 +67,13 @@ def machine_id_digest(text: str) -> str:
 def cluster_machine(name: str) -> str:
     """The machine of a clustered installation: its SQL cluster's name, stripped, in upper case.
 
-    Raises ValueError if nothing is left.
+    Raises ValueError for a name that no request can carry: empty, over 128 characters, or with a control
+    character.
     """
-    stripped = name.strip()
-    if not stripped:
-        raise ValueError("the cluster's name is empty")
-    return "cluster:" + stripped.upper()
+    machine = "cluster:" + name.strip().upper()
+    if not MACHINE.fullmatch(machine):
+        raise ValueError("the cluster's name is empty, too long or has a control character")
+    return machine
 
 
 @dataclass(frozen=True, slots=True)

@@ -219,5 +219,6 @@ def test_machine_is_the_digest_of_the_stripped_machine_id() -> None:
 
 def test_machine_of_a_cluster_is_its_name_in_upper_case() -> None:
     assert cluster_machine(" sql-Łódź ") == "cluster:SQL-ŁÓDŹ"
-    with pytest.raises(ValueError, match="empty"):
-        cluster_machine("  ")
+    for name in ("  ", "a" * 129, "ß" * 65, "a\x00b"):
+        with pytest.raises(ValueError, match="cluster"):
+            cluster_machine(name)
