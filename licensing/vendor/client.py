@@ -138,7 +138,10 @@ class VendorClient:
         return [Stage.CONFIGURATION, Stage.DNS, *proxied, *tcp, *encrypted, Stage.HTTP]
 
     def _exchange(self, request_jws: str, wire: Wire) -> str:
-        """The whole attempt, in its thread; every error that leaves it is a VendorError."""
+        """The whole attempt, in its thread; every error that leaves it is a VendorError.
+
+        No time-out is among them: whoever waits tells it, a little before a socket's own.
+        """
         route = read_route(self._url, self._proxy)
         wire.params.update(route.params())
         context = self._trust(wire) if route.is_tls else None
@@ -147,8 +150,6 @@ class VendorClient:
                 return self._post(session, route, context, request_jws, wire)
         except errors.VendorError:
             raise
-        except (TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError) as error:
-            raise wire.late() from error
         except (OSError, urllib3.exceptions.HTTPError, http.client.HTTPException) as error:
             raise wire.lost() from error
 

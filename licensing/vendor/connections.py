@@ -80,19 +80,19 @@ class _Watched(connection.HTTPConnection):
         try:
             super()._tunnel()
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise self._tunnel_fault(error) from error
+            raise self._tunnel_fault(str(error)) from error
         self.wire.enter(Stage.TCP)
         self._way_is_open()
 
-    def _tunnel_fault(self, error: Exception) -> errors.VendorError:
+    def _tunnel_fault(self, text: str) -> errors.VendorError:
         """What a way that the proxy did not open means: http.client tells the status only in a text."""
-        status = _TUNNEL_STATUS.match(str(error))
+        status = _TUNNEL_STATUS.match(text)
         if status and status[1] == "407":
             return self.wire.error(errors.ProxyLogin)
         if status:
             self.wire.enter(Stage.TCP)
             return self.wire.error(errors.ProxyRefused, status=int(status[1]))
-        return self.wire.late() if isinstance(error, TimeoutError) else self.wire.lost()
+        return self.wire.lost()
 
     def _way_is_open(self) -> None:
         self.wire.enter(Stage.TLS if self.is_tls else Stage.HTTP)
@@ -105,10 +105,16 @@ class _Watched(connection.HTTPConnection):
         except http.client.HTTPException as error:
             raise self.wire.error(errors.NotTheVendor, content=type(error).__name__) from error
         if self.wire.stage is Stage.PROXY_LOGIN:
-            if response.status == http.HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
-                raise self.wire.error(errors.ProxyLogin)
-            self.wire.enter(Stage.HTTP)
+            self._judge_proxy(response.status)
         return response
+
+    def _judge_proxy(self, status: int) -> None:
+        """Without a tunnel (http) the answer itself says what the proxy made of the log-in and of the way."""
+        if status == http.HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+            raise self.wire.error(errors.ProxyLogin)
+        self.wire.enter(Stage.HTTP)
+        if status in (http.HTTPStatus.BAD_GATEWAY, http.HTTPStatus.GATEWAY_TIMEOUT):
+            raise self.wire.error(errors.ProxyRefused, status=status)
 
 
 class WatchedHttpConnection(_Watched):
@@ -197,24 +203,27 @@ def _look_up(wire: Wire, host: str, port: int) -> list[Address]:
 
 def _dial(wire: Wire, addresses: list[Address]) -> socket.socket:
     """Connect to the first address that answers; each gets its fair share of the time that remains."""
-    failure: OSError = TimeoutError()
-    for position, (family, kind, protocol, address) in enumerate(addresses):
-        sock = socket.socket(family, kind, protocol)
+    failure = OSError()
+    for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
         try:
-            wire.hold(sock)
-            is_last = position == len(addresses) - 1
-            sock.settimeout(wire.patience() if is_last else wire.remaining() / (len(addresses) - position))
-            sock.connect(address)
-            sock.settimeout(wire.patience())
+            return _connect(wire, address, wire.remaining() / left if left > 1 else wire.patience())
         except OSError as error:
-            sock.close()
             failure = error
-        except errors.VendorError:
-            sock.close()
-            raise
-        else:
-            return sock
     raise _dial_fault(wire, failure) from failure
+
+
+def _connect(wire: Wire, address: Address, seconds: float) -> socket.socket:
+    family, kind, protocol, place = address
+    sock = socket.socket(family, kind, protocol)
+    try:
+        wire.hold(sock)
+        sock.settimeout(seconds)
+        sock.connect(place)
+    except BaseException:
+        sock.close()
+        raise
+    sock.settimeout(wire.patience())
+    return sock
 
 
 def _dial_fault(wire: Wire, failure: OSError) -> errors.VendorError:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from licensing.protocol.errors import BadSignature, MalformedMessage, ProtocolError
 from licensing.vendor import errors
 from licensing.vendor.client import Attempt, VendorClient
 from licensing.vendor.faults import Param, VendorError, gettext_noop
@@ -43,8 +44,12 @@ class Step:
 
 
 Check = Callable[[str], datetime | None]
-"""Given the answer's body: raises an error with a `code` (VendorError, ProtocolError) where the signature or
-the answer is wrong, else gives the vendor's signed time (None: not to be judged)."""
+"""Given the answer's body: raises ProtocolError (or VendorError) where the signature or the answer is wrong,
+else gives the vendor's signed time (None: the clock is not to be judged by it)."""
+_ANSWER_FAULTS: Mapping[type[ProtocolError], type[VendorError]] = {
+    BadSignature: errors.Forged,
+    MalformedMessage: errors.AnswerDamaged,
+}
 _News = queue.SimpleQueue[tuple[Stage, float] | None]
 
 
@@ -97,7 +102,7 @@ def _walk_answer(
     began = clock()
     try:
         vendor_time = check(body)
-    except Exception as error:
+    except (ProtocolError, VendorError) as error:
         yield _failed(SIGNATURE, clock() - began, _answer_fault(error, params))
         return
     yield Step(SIGNATURE, True, clock() - began)
@@ -111,14 +116,13 @@ def _walk_answer(
         yield Step(CLOCK, True, 0.0)
 
 
-def _answer_fault(error: Exception, params: Mapping[str, Param]) -> VendorError:
-    """What a check's refusal means; an error that is none (no `code`) is raised again."""
+def _answer_fault(error: ProtocolError | VendorError, params: Mapping[str, Param]) -> VendorError:
     if isinstance(error, VendorError):
         return error
-    code = getattr(error, "code", None)
-    if not isinstance(code, str):
-        raise error
-    return errors.Forged(**params) if code == "bad_signature" else errors.WrongAnswer(**params)
+    for refusal, kind in _ANSWER_FAULTS.items():
+        if isinstance(error, refusal):
+            return kind(**params)
+    return errors.WrongAnswer(**params)
 
 
 def _failed(name: str, seconds: float, error: VendorError) -> Step:

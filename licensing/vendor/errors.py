@@ -40,6 +40,7 @@ from licensing.vendor.unreachable import (
 
 __all__ = [
     "SENTENCES",
+    "AnswerDamaged",
     "Busy",
     "CaFileUnreadable",
     "ClockOff",
@@ -139,6 +140,14 @@ class Forged(UnusableAnswer):
         "The answer of %(host)s:%(port)s is not signed by the vendor, so it was left aside and nothing has "
         "changed. Check what answers at %(host)s:%(port)s and that KEYMANAGER_AUTHORITY_JWKS is the vendor's "
         "present file."
+    )
+
+
+class AnswerDamaged(UnusableAnswer):
+    code = "answer_damaged"
+    msgid = gettext_noop(
+        "What %(host)s:%(port)s sent is no whole answer, so it was left aside and nothing has changed. "
+        "It will be tried again; a proxy or firewall that changes or cuts answers looks like this."
     )
 
 

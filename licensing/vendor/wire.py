@@ -45,7 +45,7 @@ class Wire:
         """`seconds`: the whole time allowed; `watch` is told each stage and the moment it began."""
         self.seconds = seconds
         self.stage = Stage.CONFIGURATION
-        self.params: dict[str, Param] = {"seconds": f"{seconds:g}"}
+        self.params: dict[str, Param] = {"seconds": seconds if seconds % 1 else int(seconds)}
         self.fault: VendorError | None = None
         self._clock = clock
         self._watch = watch

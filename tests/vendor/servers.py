@@ -18,11 +18,15 @@ Script = Callable[[socket.socket], None]
 class ScriptedServer:
     """Accepts on a free loopback port and plays `script` with every connection, each in a thread."""
 
-    def __init__(self, script: Script, context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, script: Script, context: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+    ) -> None:
         self.script = script
         self.context = context
         self.requests: list[bytes] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(
+            (host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET
+        )
         self.port: int = self._listener.getsockname()[1]
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
@@ -72,9 +76,9 @@ class ScriptedServer:
             thread.join(5)
 
 
-def answering(raw: bytes, context: ssl.SSLContext | None = None) -> ScriptedServer:
+def answering(raw: bytes, context: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> ScriptedServer:
     """A server that reads a request, sends these bytes and closes."""
-    server = ScriptedServer(lambda _: None, context)
+    server = ScriptedServer(lambda _: None, context, host)
 
     def script(connection: socket.socket) -> None:
         server.read_request(connection)

@@ -3,12 +3,14 @@
 import json
 import socket
 import zlib
+from datetime import UTC, datetime
 from email.utils import format_datetime
 
 import pytest
 
 from licensing.vendor import errors
-from tests.vendor.servers import ScriptedServer, answering, closed_port, http, reset
+from licensing.vendor.answers import retry_after_seconds
+from tests.vendor.servers import ScriptedServer, answering, closed_port, deaf_port, http, reset
 
 REQUEST = "eyJhIjoxfQ.eyJiIjoyfQ.c2ln"
 
@@ -215,11 +217,22 @@ def test_contact_tries_every_address_of_a_host(start, client):
     assert client(server.port, host="localhost").contact(REQUEST) == "a.b.c"
 
 
+def test_an_address_that_drops_packets_leaves_time_for_the_next(start, client, monkeypatch):
+    server = start(answering(http(b"a.b.c")))
+    with deaf_port() as deaf:
+        places = [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in (deaf, server.port)
+        ]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: places)
+        assert client(443, host="localhost", deadline_seconds=1).contact(REQUEST) == "a.b.c"
+
+
+def test_contact_reaches_an_authority_on_ipv6(start, client):
+    server = start(answering(http(b"a.b.c"), host="::1"))
+    assert client(server.port, host="[::1]").contact(REQUEST) == "a.b.c"
+
+
 def test_retry_after_dates_are_those_python_writes():
-    from datetime import UTC, datetime
-
-    from licensing.vendor.answers import retry_after_seconds
-
     noon, later = (datetime(2026, 11, 24, 12, minute, tzinfo=UTC) for minute in (0, 5))
     dates = (format_datetime(instant, usegmt=True) for instant in (later, noon))
     assert retry_after_seconds(*dates) == 300

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from licensing.protocol.errors import BadSignature, MalformedMessage, WrongMessage
 from licensing.vendor import errors
 from licensing.vendor.client import Proxy, VendorClient
 from licensing.vendor.diagnosis import TITLES, Step, step_names, walk
@@ -16,14 +17,6 @@ from tests.vendor.test_deadline import HEAD, nothing_left_behind
 
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 ANSWER = http(b"a.b.c")
-
-
-class Refusal(Exception):
-    """A refusal of the protocol, as far as the walk knows it."""
-
-    def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.code = code
 
 
 def steps(client: VendorClient, check=lambda body: None) -> list[Step]:
@@ -124,11 +117,12 @@ def test_a_proxy_that_opens_no_way_fails_after_its_log_in(start, client):
 
 
 @pytest.mark.parametrize(
-    ("refused", "code"), [("bad_signature", "forged"), ("wrong_message", "wrong_answer")]
+    ("refused", "code"),
+    [(BadSignature, "forged"), (WrongMessage, "wrong_answer"), (MalformedMessage, "answer_damaged")],
 )
 def test_an_answer_that_is_not_the_vendors_fails_at_the_signature(start, client, refused, code):
     def check(body: str) -> None:
-        raise Refusal(refused)
+        raise refused("no")
 
     walked = steps(client(start(answering(ANSWER)).port), check)
     assert outcome(walked) == (["configuration", "dns", "tcp", "http", "signature"], code)

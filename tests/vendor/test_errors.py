@@ -11,7 +11,7 @@ PARAMS = {"host": "licences.example.com", "port": 443, "proxy_host": "proxy", "p
 
 
 def test_every_code_is_there_once():
-    assert len(SENTENCES) == 30
+    assert len(SENTENCES) == 31
     assert {"dns_failed", "proxy_login", "tls_untrusted", "busy", "forged"} < set(SENTENCES)
 
 

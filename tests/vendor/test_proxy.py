@@ -81,9 +81,10 @@ def test_an_unknown_proxy_is_told_as_such(client):
     assert fault(client, Proxy("proxy.invalid", 3128)).code == "proxy_dns_failed"
 
 
-def test_a_proxy_that_cannot_reach_the_vendor_has_its_own_name(client, login_proxy):
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_cannot_reach_the_vendor_has_its_own_name(client, login_proxy, scheme):
     with closed_port() as port, pytest.raises(errors.ProxyRefused) as caught:
-        client(port, "https", proxy=login_proxy).contact(REQUEST)
+        client(port, scheme, proxy=login_proxy).contact(REQUEST)
     assert caught.value.params["status"] in (502, 503, 504)
 
 
