@@ -1,0 +1,148 @@
+"""Logs: one file for all processes in the data folder, bounded, without secrets, as detailed as configured.
+
+Levels as the Configuration has them: 0 exceptions only, 1 also contacts, keys and settings, 2 also leases
+(logger `licensing.leases`), 3 also protocol messages (logger `licensing.messages`).
+"""
+
+import logging
+import re
+import threading
+from pathlib import Path
+from typing import Any
+
+from concurrent_log_handler import ConcurrentTimedRotatingFileHandler
+
+FILE = "keymanager.log"
+DAYS_KEPT = 30
+# A file a day, more where it grows beyond this; so at most some 150 MiB are kept.
+LARGEST_BYTES = 5 * 1024 * 1024
+FOLLOW_SECONDS = 5.0
+FORMAT = "%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"
+
+# (logger, from which configured level on, what then passes); below it only errors pass.
+DETAIL = (
+    ("", 1, logging.WARNING),
+    ("django", 1, logging.WARNING),
+    ("django.request", 2, logging.WARNING),
+    ("django-q", 2, logging.WARNING),
+    ("licensing", 1, logging.INFO),
+    ("licensing.leases", 2, logging.INFO),
+    ("licensing.messages", 3, logging.DEBUG),
+)
+
+_NAMED = re.compile(
+    r"""((?:pin|password|hasło|passwd|secret|token|private_key|challenge_key|authorization)["']?\s*[:=]\s*)"""
+    r"""(?:(["']).*?\2|(?:bearer|basic)\s+\S+|[^\s,;&}\])]+)""",
+    re.IGNORECASE,
+)
+_SHAPED = (
+    (re.compile(r"km_[A-Za-z0-9_-]{20,}"), "km_…"),
+    # An encrypted message holds a PIN: five parts, the second of them empty.
+    (re.compile(r"eyJ[A-Za-z0-9_-]*\.\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+"), "<encrypted>"),
+    (re.compile(r"(://[^/\s:@]*):[^/\s@]+@"), r"\1:…@"),
+    (re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9+/=._~-]{8,}"), r"\1 …"),
+)
+
+
+def without_secrets(text: str) -> str:
+    """The text with everything taken out that is named, or looks, like a secret."""
+    text = _NAMED.sub(r"\1…", text)
+    for pattern, instead in _SHAPED:
+        text = pattern.sub(instead, text)
+    return text
+
+
+class PlainFormatter(logging.Formatter):
+    """A line as it may be kept, the exception's text included."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record's text without secrets."""
+        return without_secrets(super().format(record))
+
+
+class LogFile(logging.Handler):
+    """The file shared by all processes; it is opened, and its folder made, at the first line."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+        self._file: logging.Handler | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record; where that cannot be done, the portal goes on without."""
+        try:
+            if self._file is None:
+                self._file = self._open()
+            self._file.emit(record)
+        except OSError:
+            self.handleError(record)
+
+    def _open(self) -> logging.Handler:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = ConcurrentTimedRotatingFileHandler(
+            str(self._folder / FILE),
+            when="midnight",
+            backupCount=DAYS_KEPT,
+            maxBytes=LARGEST_BYTES,
+            encoding="utf-8",
+            chmod=0o600,
+        )
+        file.setFormatter(self.formatter)
+        return file
+
+
+def folder_of(data: Path) -> Path:
+    """The folder of the logs."""
+    return data / "logs"
+
+
+def logging_config(data: Path) -> dict[str, Any]:
+    """Django's LOGGING: everything into the file, errors to the console too."""
+    plain = {"()": PlainFormatter, "format": FORMAT}
+    console = {"class": "logging.StreamHandler", "level": "ERROR", "formatter": "plain"}
+    file = {"()": LogFile, "folder": folder_of(data), "formatter": "plain"}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"plain": plain},
+        "handlers": {"file": file, "console": console},
+        "root": {"handlers": ["file", "console"], "level": "ERROR"},
+        "loggers": {name: {"level": "ERROR", "handlers": []} for name, _, _ in DETAIL if name},
+    }
+
+
+def apply_level(configured: int) -> None:
+    """Let this process log as much as the Configuration says."""
+    for name, needed, passing in DETAIL:
+        logging.getLogger(name).setLevel(passing if configured >= needed else logging.ERROR)
+
+
+def configured_level() -> int | None:
+    """The level that is configured now; None where the database cannot tell."""
+    from django.db import DatabaseError
+
+    from licensing.models import Configuration
+
+    try:
+        level: int | None = Configuration.objects.values_list("log_level", flat=True).filter(pk=1).first()
+    except DatabaseError:
+        return None
+    return level
+
+
+def follow_level() -> None:
+    """Apply the configured level in this process, now and whenever it changes."""
+    threading.Thread(target=_follow, name="log-level", daemon=True).start()
+
+
+def _follow() -> None:
+    from django.db import connections
+
+    pause = threading.Event()
+    while True:
+        level = configured_level()
+        # The thread sleeps most of the time: it must not keep a connection for that.
+        connections.close_all()
+        if level is not None:
+            apply_level(level)
+        pause.wait(FOLLOW_SECONDS)

@@ -1,0 +1,68 @@
+"""Loopback ports: which are free, and who answers."""
+
+import http.client
+import socket
+import ssl
+import time
+from urllib.parse import urlsplit
+
+from licensing.operations.errors import Refused
+
+# A supervisor that was killed leaves its children for a moment.
+PATIENCE_SECONDS = 3.0
+ANSWER_SECONDS = 3.0
+
+
+def is_free(host: str, port: int) -> bool:
+    """Whether this process could listen on a port now."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+            probe.listen(1)
+        except OSError:
+            return False
+    return True
+
+
+def require_free(option: str, host: str, port: int) -> None:
+    """Refuse (`port_taken`) where nobody could listen on a port, or on that address at all."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while not is_free(host, port):
+        if time.monotonic() > until:
+            raise Refused(
+                "port_taken", f"nothing can listen on {host} port {port}; choose another by {option}"
+            )
+        time.sleep(0.1)
+
+
+def free_port(preferred: int | None = None) -> int:
+    """A loopback port that is free now: the preferred one if it is."""
+    if preferred and is_free("127.0.0.1", preferred):
+        return preferred
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def answers(url: str) -> bool:
+    """Whether an HTTP server on this computer answers at `url`, whatever it says short of an error."""
+    parts = urlsplit(url)
+    connection: http.client.HTTPConnection
+    if parts.scheme == "https":
+        # It is this computer's own server, whose certificate names another address.
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        connection = http.client.HTTPSConnection(
+            str(parts.hostname), parts.port, timeout=ANSWER_SECONDS, context=context
+        )
+    else:
+        connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=ANSWER_SECONDS)
+    try:
+        connection.request("GET", parts.path or "/", headers={"Host": "localhost"})
+        return connection.getresponse().status < 500
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

@@ -1,0 +1,75 @@
+"""What must be there before anything runs: tables, the installation, static files."""
+
+import hashlib
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from django.apps.registry import Apps
+from django.conf import settings
+from django.contrib.staticfiles.finders import get_finders
+from django.core.management import call_command
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+from licensing.operations.installation import ensure_installation
+
+Tell = Callable[[str], None]
+
+
+def is_current() -> bool:
+    """Whether the database has every table that this version needs."""
+    executor = MigrationExecutor(connection)
+    return not executor.migration_plan(executor.loader.graph.leaf_nodes())
+
+
+def migrate(tell: Tell) -> None:
+    """Bring the database up to this version, a line of progress for each step."""
+    told: list[str] = []
+
+    def progress(action: str, migration: Any = None, fake: bool | None = None) -> None:
+        if action == "apply_start":
+            told.append(str(migration))
+            tell(f"  {len(told)}/{len(plan)} {migration}")
+
+    executor = MigrationExecutor(connection, progress)
+    targets = executor.loader.graph.leaf_nodes()
+    plan = executor.migration_plan(targets)
+    if plan:
+        tell(f"Preparing the database: {len(plan)} steps")
+        executor.migrate(targets, plan)
+        _tell_of_new_tables(executor.loader.project_state().apps)
+
+
+def _tell_of_new_tables(apps: Apps) -> None:
+    """Let Django make the rows that follow from models, as its own command does."""
+    from django.core.management.sql import emit_post_migrate_signal
+
+    emit_post_migrate_signal(0, False, connection.alias, apps=apps, plan=[])
+
+
+def collect_static() -> None:
+    """Put the pages' files where the web server reads them, unless they are there as they are now."""
+    stamp_file = settings.KEYMANAGER.data / "static.stamp"
+    stamp = _stamp()
+    if stamp_file.exists() and stamp_file.read_text() == stamp and Path(settings.STATIC_ROOT).is_dir():
+        return
+    call_command("collectstatic", interactive=False, verbosity=0, clear=True)
+    stamp_file.write_text(stamp)
+
+
+def _stamp() -> str:
+    digest = hashlib.sha256()
+    for finder in get_finders():
+        for path, storage in finder.list([]):
+            status = Path(storage.path(path)).stat()
+            digest.update(f"{path} {status.st_size} {status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def prepare(now: datetime, tell: Tell) -> None:
+    """Make or renew what the portal needs; `now` is the local time."""
+    migrate(tell)
+    ensure_installation(now)
+    collect_static()

@@ -1,0 +1,91 @@
+"""A process together with everything that it started, so that all of it can be ended."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+
+import psutil
+
+if sys.platform == "win32":
+    _GROUP, _END = subprocess.CREATE_NEW_PROCESS_GROUP, signal.CTRL_BREAK_EVENT
+else:
+    _GROUP, _END = 0, signal.SIGTERM
+
+
+class Descendants:
+    """The processes that a process started, noted while their parents live: an orphan names no parent."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._known: set[psutil.Process] = set()
+
+    def note(self) -> None:
+        """Add those that are there now, forget those that are gone."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            self._known |= set(psutil.Process(self._pid).children(recursive=True))
+        for process in list(self._known):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                self._known |= set(process.children(recursive=True))
+        self._known = {process for process in self._known if process.is_running()}
+
+    def kill(self, seconds: float = 2.0) -> None:
+        """End all of them at once."""
+        self.note()
+        kill_all(self._known, seconds)
+
+
+def kill_all(processes: Iterable[psutil.Process], seconds: float) -> None:
+    """Kill processes and wait until they are gone, at most `seconds`."""
+    targets = list(processes)
+    for process in targets:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(targets, timeout=seconds)
+
+
+class ProcessTree:
+    """A child process, the leader of a session of its own, and its descendants."""
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        self._leader = subprocess.Popen(
+            command,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            creationflags=_GROUP,
+        )
+        self._descendants = Descendants(self._leader.pid)
+
+    @property
+    def pid(self) -> int:
+        """The leader's process id."""
+        return self._leader.pid
+
+    def note(self) -> None:
+        """Remember the descendants that are there now."""
+        self._descendants.note()
+
+    def status(self) -> int | None:
+        """The leader's exit status; None while it runs."""
+        return self._leader.poll()
+
+    def ask_to_end(self) -> None:
+        """Ask the leader to end itself and what it started."""
+        self.note()
+        with contextlib.suppress(ProcessLookupError):
+            self._leader.send_signal(_END)
+
+    def kill(self) -> None:
+        """End whatever is left of the tree, at once."""
+        self._descendants.note()
+        if sys.platform != "win32":
+            # The session's group also holds processes that were never noted.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._leader.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            self._leader.kill()
+        self._descendants.kill()
+        self._leader.wait()
