@@ -26,8 +26,10 @@ def take_data_folder(arguments: list[str]) -> list[str]:
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "keymanager.settings")
     arguments = take_data_folder(sys.argv)
-    from django.core.management import execute_from_command_line
-
+    try:
+        from django.core.management import execute_from_command_line
+    except ImportError:
+        sys.exit("Django is missing: run `make install`, then use .venv/bin/python")
     from keymanager.deployment import WrongSetting
 
     try:
