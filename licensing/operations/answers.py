@@ -1,0 +1,160 @@
+"""What the vendor's answer does, on-line or from a file alike (vendor-protocol.md).
+
+The answer as a whole is accepted or not; then each grant, the code pack and the key set in it are judged
+by themselves, so that one that is bad leaves the others good.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import F
+
+from licensing.models import (
+    HeldCodePack,
+    Installation,
+    OpenRequest,
+    PendingRelease,
+    VirtualKey,
+)
+from licensing.protocol.answers import verify_answer
+from licensing.protocol.errors import ProtocolError
+from licensing.protocol.messages import GRANTED, REFUSED, KeyAnswer
+from licensing.protocol.packs import verify_code_pack
+
+from .actors import PORTAL
+from .authority_keys import authority_keys, learn_key_set
+from .causes import OVERTAKEN
+from .clock import learn_offset
+from .errors import Refused
+from .events import record
+from .key_answers import granted, refused
+from .leases import clamp_to_deadlines
+from .requests import HELD_BACK, OpenContact, leaves_open, mark_of, mark_of_release, plan
+
+UNUSABLE = "unusable"
+RELEASED = "released"
+
+
+@dataclass(frozen=True)
+class KeyLine:
+    """What a contact brought for one key: `granted`, `released`, `refused` or `unusable`, and why."""
+
+    number: str
+    result: str
+    reason: str | None = None
+    active_on: str | None = None
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the key was granted or released, as was asked."""
+        return self.result in (GRANTED, RELEASED)
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """An answer that was accepted: a line per key, the portal time from now on, and what is left to ask."""
+
+    lines: tuple[KeyLine, ...]
+    now: datetime
+    leaves_open: bool
+
+
+def accept_answer(answer_jws: str, asked: OpenContact, now: datetime, *, on_line: bool) -> Accepted:
+    """Carry out the vendor's answer to the open request and close it, in the caller's transaction.
+
+    Args:
+        now: portal time at which the answer came.
+        on_line: False for a file, which teaches no clock.
+
+    Raises:
+        ProtocolError: it is no answer of the vendor's to this request; nothing has changed.
+        Refused: `overtaken`: the request was closed meanwhile.
+    """
+    answer = verify_answer(answer_jws, authority_keys(), asked.request, asked.jws)
+    row = OpenRequest.objects.select_for_update().filter(pk=1, request_id=asked.request_id).first()
+    if row is None:
+        raise Refused(OVERTAKEN)
+    if on_line and row.sendings == 1 and row.exported_at is None:
+        now = learn_offset(answer.answered_at, now)
+    if answer.jwks and learn_key_set(answer.jwks):
+        record("authority_keys_changed", now, PORTAL)
+    row.delete()
+    outcomes = [_key_answer(key, asked, now) for key in answer.keys]
+    released = [_released(number, now) for number in answer.released if number in asked.request.release]
+    if answer.codes:
+        _keep_pack(answer.codes, now)
+    Installation.objects.filter(pk=1).update(
+        machine=asked.request.installation.machine, version=F("version") + 1
+    )
+    clamp_to_deadlines(now)
+    past = any(is_past for _, is_past in outcomes)
+    lines = tuple(line for line, _ in outcomes) + tuple(released)
+    return Accepted(lines, now, past or leaves_open(asked, plan()))
+
+
+def _key_answer(answer: KeyAnswer, asked: OpenContact, now: datetime) -> tuple[KeyLine, bool]:
+    """The line for one key, and whether its grant had already run out when it came."""
+    mark = asked.marks.get(answer.number, "")
+    line = KeyLine(answer.number, answer.result, answer.reason, answer.active_on)
+    if mark.startswith("release "):
+        return _bound_before_release(answer, mark, line, now), False
+    key = VirtualKey.objects.select_for_update().filter(number=answer.number).first()
+    if key is None or not mark.startswith(f"key {key.pk}."):
+        # Removed meanwhile, perhaps added again since.
+        return line, False
+    if answer.result == GRANTED:
+        return _granted(key, answer, line, edited_since=mark != mark_of(key), now=now)
+    if answer.result == REFUSED and mark == mark_of(key):
+        refused(key, answer, now)
+    return line if answer.result == REFUSED else KeyLine(answer.number, UNUSABLE, "malformed"), False
+
+
+def _granted(
+    key: VirtualKey, answer: KeyAnswer, line: KeyLine, *, edited_since: bool, now: datetime
+) -> tuple[KeyLine, bool]:
+    try:
+        grant = granted(key, answer.grant or "", edited_since=edited_since, now=now)
+    except ProtocolError as error:
+        record("grant_unusable", now, PORTAL, key.number, reason=error.code)
+        return KeyLine(key.number, UNUSABLE, error.code), False
+    return line, grant.valid_until <= now
+
+
+def _bound_before_release(answer: KeyAnswer, mark: str, line: KeyLine, now: datetime) -> KeyLine:
+    """A removed key was to be bound anew first: if it is, the next request releases it."""
+    row = PendingRelease.objects.defer("pin").filter(number=answer.number).first()
+    if row is None or mark_of_release(row) != mark:
+        return line
+    if answer.result == GRANTED or answer.reason in HELD_BACK:
+        PendingRelease.objects.filter(pk=row.pk).update(pin=None)
+    if answer.reason in HELD_BACK:
+        record("release_needs_vendor", now, PORTAL, answer.number, reason=answer.reason)
+    if answer.reason == "active_elsewhere":
+        row.delete()
+    return line
+
+
+def _released(number: str, now: datetime) -> KeyLine:
+    deleted, _ = PendingRelease.objects.filter(number=number, pin__isnull=True).delete()
+    if deleted:
+        record("key_released", now, PORTAL, number)
+    return KeyLine(number, RELEASED)
+
+
+def _keep_pack(pack_jws: str, now: datetime) -> None:
+    """Keep the newest code pack; one that does not verify or is not newer is left aside."""
+    keys = authority_keys()
+    installation = Installation.objects.values_list("thumbprint", flat=True).get(pk=1)
+    held = HeldCodePack.objects.values_list("jws", flat=True).filter(pk=1).first()
+    try:
+        pack = verify_code_pack(pack_jws, keys, installation=installation)
+    except ProtocolError as error:
+        record("code_pack_unusable", now, PORTAL, reason=error.code)
+        return
+    try:
+        held_number = verify_code_pack(held, keys, installation=installation).pack if held else 0
+    except ProtocolError:
+        held_number = 0
+    if pack.pack > held_number:
+        stored = {"pack": pack.pack, "jws": pack_jws.strip(), "received_at": now}
+        HeldCodePack.objects.update_or_create(pk=1, defaults=stored)
