@@ -9,12 +9,16 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
 from cryptography.fernet import Fernet
 
 from tests.postgresql import PostgresServer, new_database
+
+if TYPE_CHECKING:
+    from tests.factories import Portal
 
 DATABASE = os.environ.get("KEYMANAGER_TEST_DATABASE", "sqlite")
 SERVER_URL = "KEYMANAGER_TEST_SERVER_URL"  # how the first process tells its workers of the server
@@ -152,3 +156,12 @@ def machine_id_file(tmp_path: Path) -> Path:
 def browser_type_launch_args() -> dict[str, object]:
     """Run Debian's chromium; Playwright's own browsers are not downloaded."""
     return {"executable_path": "/usr/bin/chromium", "args": ["--no-sandbox"]}
+
+
+@pytest.fixture
+def portal(db: None, settings: Any, tmp_path: Path) -> "Portal":
+    """Return an installation without keys, which trusts the vendor of the tests (tests/factories.py)."""
+    from tests.factories import make_portal
+
+    settings.KEYMANAGER = settings.KEYMANAGER  # noted, so that it is put back
+    return make_portal(tmp_path)

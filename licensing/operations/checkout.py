@@ -1,0 +1,234 @@
+"""Checkout: one batch of log-ins, judged in their order, each with an outcome of its own."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+from django.db.backends.utils import CursorWrapper
+
+from .endings import end_overdue, find_overdue, places_of
+from .errors import Refused
+from .lease_rows import Claim, LeaseRow, NotTaken, encode, held_lease, read_repeated
+from .lease_values import Checkout, CheckoutRequest
+from .refusals import Refusal, full_modules, refusal_of, store_refusals
+from .seats import Place, Stock, TakenSeat, lock_modules, stock_of, store_taken
+from .sets import words_of
+from .terms import RANK, Offer, Terms
+
+IDEMPOTENCY = timedelta(hours=24)
+Outcome = Checkout | Refused
+
+
+def run_checkout(
+    cursor: CursorWrapper, requests: Sequence[CheckoutRequest], now: datetime, terms: Terms
+) -> list[Outcome]:
+    """Carry out a batch of checkouts in the caller's transaction, by statements that do not grow with it."""
+    codes = {code for request in requests for code in (*request.modules, *request.optional)}
+    offers = [offer for code in codes for offer in terms.offers.get(code, ())]
+    overdue = find_overdue(cursor, now)
+    places = {offer.place for offer in offers}
+    rows = lock_modules(cursor, places | places_of(cursor, overdue.leases, overdue.seats))
+    if overdue:
+        end_overdue(cursor, overdue, now)
+        rows = lock_modules(cursor, places)
+    batch = _Batch(terms, now, stock_of(cursor, offers, rows, _demand(requests)))
+    batch.remember(_repeated(cursor, requests, now))
+    for request in requests:
+        batch.carry_out(request)
+    batch.store(cursor)
+    return batch.outcomes
+
+
+def _demand(requests: Iterable[CheckoutRequest]) -> int:
+    """The most seats that may be asked of one module."""
+    counts = Counter(code for request in requests for code in (*request.modules, *request.optional))
+    return max(counts.values(), default=0)
+
+
+Repeated = dict[tuple[int, str], tuple[LeaseRow, str]]
+
+
+def _repeated(cursor: CursorWrapper, requests: Sequence[CheckoutRequest], now: datetime) -> Repeated:
+    """The leases that requests repeat. A key over 24 h old is forgotten, tidied away or not."""
+    keys = {(r.client_id, r.idempotency_key) for r in requests if r.idempotency_key is not None}
+    if not keys:
+        return {}
+    found = read_repeated(cursor, list(keys))
+    old = {key: row.id for key, (row, _) in found.items() if row.taken_at <= now - IDEMPOTENCY}
+    if old:
+        words = words_of(cursor)
+        cursor.execute(
+            f"UPDATE licensing_lease SET idempotency_key = NULL WHERE id IN {words.among('id')}",  # noqa: S608
+            [words.members(old.values())],
+        )
+    return {key: held for key, held in found.items() if key not in old}
+
+
+@dataclass(slots=True)
+class _Batch:
+    """A batch under way: what is left to give falls as requests are granted, one after another."""
+
+    terms: Terms
+    now: datetime
+    stock: dict[Place, Stock]
+    outcomes: list[Outcome] = field(default_factory=list)
+    given: list[tuple[CheckoutRequest, LeaseRow]] = field(default_factory=list)
+    taken: list[TakenSeat] = field(default_factory=list)
+    refused: list[tuple[CheckoutRequest, Refusal]] = field(default_factory=list)
+    full: list[tuple[int, Refusal]] = field(default_factory=list)
+    repeated: Repeated = field(default_factory=dict)
+
+    def remember(self, repeated: Repeated) -> None:
+        """Know the leases that were given for an idempotency key before."""
+        self.repeated.update(repeated)
+
+    def carry_out(self, request: CheckoutRequest) -> None:
+        """Judge one request and note what is to be written for it."""
+        if request.idempotency_key is not None:
+            known = self.repeated.get((request.client_id, request.idempotency_key))
+            if known is not None:
+                self._repeat(request, *known)
+                return
+        picked = self._pick_all(request)
+        if isinstance(picked, Refusal):
+            self._refuse(request, picked)
+        else:
+            self._give(request, picked)
+
+    def _repeat(self, request: CheckoutRequest, row: LeaseRow, body: str) -> None:
+        if body != request.body_sha256:
+            self._refuse(request, Refusal("idempotency_key_reused"))
+            return
+        self.outcomes.append(Checkout(held_lease(row, self.terms), replayed=True))
+
+    def _refuse(self, request: CheckoutRequest, refusal: Refusal) -> None:
+        self.refused.append((request, refusal))
+        if refusal.code == "no_free_seat":
+            # Who holds the seats is read once, after the batch.
+            self.full.append((len(self.outcomes), refusal))
+        self.outcomes.append(refusal_of(refusal))
+
+    def _pick_all(self, request: CheckoutRequest) -> list[Offer] | Refusal:
+        """An offer for each module required, or the refusal that comes first in the contract's order."""
+        if request.key is not None and request.key not in self.terms.keys:
+            return Refusal("key_unknown", key=request.key)
+        picked: list[Offer] = []
+        reasons: dict[str, str] = {}
+        for code in request.modules:
+            offer = self._pick(request, code)
+            if isinstance(offer, str):
+                reasons[code] = offer
+            else:
+                picked.append(offer)
+        if not reasons:
+            return picked
+        first = min(reasons.values(), key=RANK.__getitem__)
+        causes = tuple(code for code, reason in reasons.items() if reason == first)
+        offers = {
+            code: tuple(o for o in self._offers(request, code) if self._reason(o, request) == first)
+            for code in causes
+        }
+        return Refusal(first, causes, offers)
+
+    def _offers(self, request: CheckoutRequest, code: str) -> tuple[Offer, ...]:
+        offers = self.terms.offers.get(code, ())
+        return offers if request.key is None else tuple(o for o in offers if o.key == request.key)
+
+    def _pick(self, request: CheckoutRequest, code: str) -> Offer | str:
+        """The best offer that can be given now; else the last reason of the table that a key gives."""
+        last = "module_unknown"
+        for offer in self._offers(request, code):
+            reason = self._reason(offer, request)
+            if reason is None:
+                return offer
+            if RANK[reason] > RANK[last]:
+                last = reason
+        return last
+
+    def _reason(self, offer: Offer, request: CheckoutRequest) -> str | None:
+        reason = offer.refusal(self.now)
+        if reason is not None:
+            return reason
+        if offer.out_of_warranty(request.program.built_on, self.now):
+            return "warranty_expired"
+        stock = self.stock.get(offer.place)
+        return None if stock is not None and stock.left > 0 else "no_free_seat"
+
+    def _give(self, request: CheckoutRequest, picked: list[Offer]) -> None:
+        not_taken = []
+        for code in request.optional:
+            offer = self._pick(request, code)
+            if isinstance(offer, str):
+                not_taken.append(NotTaken(code, offer))
+            else:
+                picked.append(offer)
+        lease_id = uuid4().hex
+        claims = tuple([self._take(offer, lease_id) for offer in picked])
+        expires_at, expires_as = _end(picked, self.now + self.terms.inactivity)
+        row = LeaseRow(
+            lease_id, request.client_id, request.user, request.workstation, claims, tuple(not_taken), {},
+            self.now, self.now, expires_at, expires_as, None, "",
+        )  # fmt: skip
+        self.given.append((request, row))
+        if request.idempotency_key is not None:
+            self.repeated[request.client_id, request.idempotency_key] = (row, request.body_sha256)
+        self.outcomes.append(Checkout(held_lease(row, self.terms), replayed=False))
+
+    def _take(self, offer: Offer, lease_id: str) -> Claim:
+        stock = self.stock[offer.place]
+        seat_id, number = stock.take()
+        self.taken.append(TakenSeat(seat_id, stock.module_id, number, lease_id))
+        return Claim(offer.module.code, offer.key, None if offer.module.seats is None else number)
+
+    def store(self, cursor: CursorWrapper) -> None:
+        """Write everything down: leases, seats, refusals; then read who holds what was full."""
+        if self.given:
+            _store_leases(cursor, self.given)
+            store_taken(cursor, self.taken)
+        if self.refused:
+            store_refusals(cursor, self.refused, self.now)
+        if self.full:
+            told = full_modules(
+                cursor, [refusal for _, refusal in self.full], self.stock, self.terms, self.now
+            )
+            for (place, _), refused in zip(self.full, told, strict=True):
+                self.outcomes[place] = refused
+
+
+def _end(offers: Sequence[Offer], wanted: datetime) -> tuple[datetime, str]:
+    """When a new lease ends without a heartbeat, and with which reason."""
+    end = min(wanted, *[offer.ends_at for offer in offers])
+    if any(offer.contact_deadline == end for offer in offers):
+        return end, "contact_lost"
+    return end, "module_expired" if any(offer.module_end == end for offer in offers) else "expired"
+
+
+_LEASE = {
+    "id": "id", "client_id": "number", '"user"': "text", "workstation": "text", "program_name": "text",
+    "program_version": "text", "built_on": "date", "modules": "json", "not_taken": "json",
+    "withdrawn": "json", "taken_at": "instant", "last_seen_at": "instant", "expires_at": "instant",
+    "expires_as": "text", "ended_reason": "text", "idempotency_key": "text", "body_sha256": "text",
+}  # fmt: skip
+
+
+def _store_leases(cursor: CursorWrapper, given: Sequence[tuple[CheckoutRequest, LeaseRow]]) -> None:
+    words = words_of(cursor)
+    instants: dict[datetime, object] = {}
+
+    def instant(moment: datetime) -> object:
+        if moment not in instants:
+            instants[moment] = words.instant(moment)
+        return instants[moment]
+
+    rows = [
+        (
+            row.id, row.client_id, row.user, row.workstation, request.program.name, request.program.version,
+            request.program.built_on, encode(row.claims).decode(), encode(row.not_taken).decode(), "{}",
+            instant(row.taken_at), instant(row.last_seen_at), instant(row.expires_at), row.expires_as, "",
+            request.idempotency_key, request.body_sha256,
+        )
+        for request, row in given
+    ]  # fmt: skip
+    words.insert(cursor, "licensing_lease", _LEASE, rows)

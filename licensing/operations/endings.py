@@ -1,0 +1,101 @@
+"""How leases end: by time, by return, by the portal. An ended lease is never touched again."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.backends.utils import CursorWrapper
+
+from .seats import Place, free_seats, free_seats_of, lock_modules
+from .sets import words_of
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """When and why a lease ends."""
+
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """What time has ended and nobody has written down yet: leases, and seats that the vendor took away."""
+
+    leases: list[str]
+    seats: list[int]
+
+    def __bool__(self) -> bool:
+        return bool(self.leases or self.seats)
+
+
+def find_overdue(cursor: CursorWrapper, now: datetime) -> Overdue:
+    """What is overdue at `now`, by two partial indexes, however many leases live."""
+    words = words_of(cursor)
+    instant = words.instant(now)
+    cursor.execute("SELECT id FROM licensing_lease WHERE ended_at IS NULL AND expires_at <= %s", [instant])
+    leases = [words.read_id(row[0]) for row in cursor.fetchall()]
+    cursor.execute("SELECT id FROM licensing_seat WHERE ends_at <= %s", [instant])
+    return Overdue(leases, [row[0] for row in cursor.fetchall()])
+
+
+def places_of(cursor: CursorWrapper, leases: Collection[str], seats: Collection[int] = ()) -> set[Place]:
+    """The modules of whose seats these leases or seats are, for locking them.
+
+    Empty where the transaction holds the whole database anyway.
+    """
+    words = words_of(cursor)
+    if not words.for_update or not (leases or seats):
+        return set()
+    cursor.execute(
+        "SELECT DISTINCT m.key_id, m.code FROM licensing_seat s JOIN licensing_module m ON m.id = s.module_id"  # noqa: S608
+        f" WHERE s.lease_id IN {words.among('id')} OR s.id IN {words.among('number')}",
+        [words.members(leases), words.members(seats)],
+    )
+    return set(cursor.fetchall())
+
+
+def end_overdue(cursor: CursorWrapper, overdue: Overdue, now: datetime) -> int:
+    """End what is overdue, its modules being locked. Gives the number of leases ended."""
+    words = words_of(cursor)
+    cursor.execute(
+        "UPDATE licensing_lease SET ended_at = expires_at, ended_reason = CASE WHEN expires_as IN"  # noqa: S608
+        " ('contact_lost', 'module_expired', 'withdrawn') THEN expires_as ELSE 'expired' END"
+        f" WHERE id IN {words.among('id')} AND ended_at IS NULL AND expires_at <= %s RETURNING id",
+        [words.members(overdue.leases), words.instant(now)],
+    )
+    ended = [words.read_id(row[0]) for row in cursor.fetchall()]
+    if ended:
+        free_seats_of(cursor, ended)
+    if overdue.seats:
+        free_seats(cursor, overdue.seats)
+    return len(ended)
+
+
+def end_whatever_is_overdue(cursor: CursorWrapper, now: datetime) -> int:
+    """Find, lock and end what is overdue. Gives the number of leases ended."""
+    overdue = find_overdue(cursor, now)
+    if not overdue:
+        return 0
+    lock_modules(cursor, places_of(cursor, overdue.leases, overdue.seats))
+    return end_overdue(cursor, overdue, now)
+
+
+def end_leases(cursor: CursorWrapper, endings: Mapping[str, Ending]) -> list[str]:
+    """End these leases and free their seats. Gives the ids of those that were still live."""
+    if not endings:
+        return []
+    words = words_of(cursor)
+    lock_modules(cursor, places_of(cursor, endings))
+    rows = [(lease_id, words.instant(end.at), end.reason) for lease_id, end in endings.items()]
+    cursor.execute(
+        "UPDATE licensing_lease SET ended_at = r.at, ended_reason = r.reason"  # noqa: S608
+        f" FROM {words.rows('r', lease='id', at='instant', reason='text')}"
+        " WHERE licensing_lease.id = r.lease AND licensing_lease.ended_at IS NULL"
+        " RETURNING licensing_lease.id",
+        words.columns(rows),
+    )
+    ended = [words.read_id(row[0]) for row in cursor.fetchall()]
+    if ended:
+        free_seats_of(cursor, ended)
+    return ended

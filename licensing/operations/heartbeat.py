@@ -1,0 +1,95 @@
+"""Heartbeat, return and look: what an ERP client does with a lease that it has."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from django.db.backends.utils import CursorWrapper
+
+from .endings import Ending, end_leases
+from .errors import Refused
+from .lease_rows import LeaseRow, held_lease, read_leases
+from .lease_values import HeldLease, LeaseCall
+from .standing import Standing, read_seats, stand, store_standing
+from .terms import Terms
+
+# How long an ended lease is remembered.
+MEMORY = timedelta(days=30)
+
+
+def run_heartbeat(
+    cursor: CursorWrapper, calls: Sequence[LeaseCall], now: datetime, terms: Terms
+) -> list[HeldLease | Refused]:
+    """Carry out a batch of heartbeats: each live lease gets a fresh inactivity time, within its bounds."""
+    rows = read_leases(cursor, {call.lease_id.hex for call in calls}, lock=True)
+    live = own_live(rows, calls, now)
+    seats = read_seats(cursor, live) if live else {}
+    judged = {
+        row.id: stand(row, seats.get(row.id, {}), terms, now, max(row.expires_at, now + terms.inactivity))
+        for row in live.values()
+    }
+    _end(cursor, rows, {key: end for key, end in judged.items() if isinstance(end, Ending)})
+    store_standing(cursor, rows, {key: go for key, go in judged.items() if isinstance(go, Standing)}, now)
+    return [told(rows.get(call.lease_id.hex), call, terms, now, live_only=True) for call in calls]
+
+
+def run_return(cursor: CursorWrapper, calls: Sequence[LeaseCall], now: datetime) -> list[Refused | None]:
+    """Carry out a batch of returns. Returning what has ended already is no mistake."""
+    rows = read_leases(cursor, {call.lease_id.hex for call in calls})
+    live = own_live(rows, calls, now)
+    overdue = {row.id for row in live.values() if row.expires_at <= now}
+    endings = {
+        row.id: Ending(row.expires_at, row.expires_as) if row.id in overdue else Ending(now, "returned")
+        for row in live.values()
+    }
+    end_leases(cursor, endings)
+    return [None if _known(rows.get(call.lease_id.hex), call, now) else _not_found() for call in calls]
+
+
+def run_look(cursor: CursorWrapper, call: LeaseCall, now: datetime, terms: Terms) -> HeldLease | Refused:
+    """One lease as it is now; where time has ended it and nobody wrote that down, that is written down."""
+    rows = read_leases(cursor, [call.lease_id.hex])
+    live = own_live(rows, [call], now)
+    for row in live.values():
+        judged = stand(row, read_seats(cursor, live).get(row.id, {}), terms, now, row.expires_at)
+        if isinstance(judged, Ending):
+            _end(cursor, rows, {row.id: judged})
+        else:
+            row.expires_at, row.expires_as = judged.expires_at, judged.expires_as
+    return told(rows.get(call.lease_id.hex), call, terms, now)
+
+
+def own_live(rows: Mapping[str, LeaseRow], calls: Sequence[LeaseCall], now: datetime) -> dict[str, LeaseRow]:
+    """Of the leases called, those that nobody has ended and that are the caller's own."""
+    found = {}
+    for call in calls:
+        row = rows.get(call.lease_id.hex)
+        if row is not None and row.ended_at is None and row.client_id == call.client_id:
+            found[row.id] = row
+    return found
+
+
+def told(
+    row: LeaseRow | None, call: LeaseCall, terms: Terms, now: datetime, *, live_only: bool = False
+) -> HeldLease | Refused:
+    """The lease as it is told to its client; another's is told exactly as one that never was."""
+    if row is None or not _known(row, call, now):
+        return _not_found()
+    if live_only and row.ended_at is not None:
+        return Refused("lease_ended", ended_reason=row.ended_reason, ended_at=row.ended_at)
+    return held_lease(row, terms)
+
+
+def _known(row: LeaseRow | None, call: LeaseCall, now: datetime) -> bool:
+    if row is None or row.client_id != call.client_id:
+        return False
+    return row.ended_at is None or row.ended_at > now - MEMORY
+
+
+def _not_found() -> Refused:
+    return Refused("lease_not_found")
+
+
+def _end(cursor: CursorWrapper, rows: Mapping[str, LeaseRow], endings: Mapping[str, Ending]) -> None:
+    end_leases(cursor, endings)
+    for lease_id, ending in endings.items():
+        rows[lease_id].ended_at, rows[lease_id].ended_reason = ending.at, ending.reason

@@ -1,0 +1,155 @@
+"""Leases as the database keeps them, read in one statement, and told as `HeldLease`."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from django.db.backends.utils import CursorWrapper
+
+from licensing.protocol.times import format_instant, parse_instant
+
+from .lease_values import HeldLease, HeldModule
+from .sets import Words, words_of
+from .terms import Terms
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """A module of a lease as it was given: `seat` is None where seats are not counted."""
+
+    code: str
+    key: str
+    seat: int | None
+
+
+class NotTaken(msgspec.Struct, frozen=True):
+    """An optional module that was not given, and why."""
+
+    code: str
+    reason: str
+
+
+@dataclass(slots=True)
+class LeaseRow:
+    """One lease's row. `withdrawn` has the instants at which seats end that the vendor took away."""
+
+    id: str
+    client_id: int
+    user: str
+    workstation: str
+    claims: tuple[Claim, ...]
+    not_taken: tuple[NotTaken, ...]
+    withdrawn: dict[str, datetime]
+    taken_at: datetime
+    last_seen_at: datetime
+    expires_at: datetime
+    expires_as: str
+    ended_at: datetime | None
+    ended_reason: str
+
+
+# The reasons with which a lease may end by time alone.
+ENDS_BY_ITSELF = ("expired", "contact_lost", "module_expired", "withdrawn")
+
+encode = msgspec.json.encode
+_claims = msgspec.json.Decoder(tuple[Claim, ...]).decode
+_not_taken = msgspec.json.Decoder(tuple[NotTaken, ...]).decode
+_withdrawn = msgspec.json.Decoder(dict[str, str]).decode
+_COLUMNS = (
+    'l.id, l.client_id, l."user", l.workstation, l.modules, l.not_taken, l.withdrawn, l.taken_at,'
+    " l.last_seen_at, l.expires_at, l.expires_as, l.ended_at, l.ended_reason"
+)
+
+
+def read_leases(cursor: CursorWrapper, ids: Iterable[str], *, lock: bool = False) -> dict[str, LeaseRow]:
+    """The rows of these leases by id, locked in the order of their ids where asked."""
+    words = words_of(cursor)
+    order = f" ORDER BY l.id{words.for_update}" if lock and words.for_update else ""
+    cursor.execute(
+        f"SELECT {_COLUMNS} FROM licensing_lease l WHERE l.id IN {words.among('id')}{order}",  # noqa: S608
+        [words.members(ids)],
+    )
+    return {row.id: row for row in (_read(words, values) for values in cursor.fetchall())}
+
+
+def read_repeated(
+    cursor: CursorWrapper, keys: Sequence[tuple[int, str]]
+) -> dict[tuple[int, str], tuple[LeaseRow, str]]:
+    """By client and idempotency key: the lease that bears it, and the hash of its body."""
+    words = words_of(cursor)
+    cursor.execute(
+        f"SELECT {_COLUMNS}, l.idempotency_key, l.body_sha256 FROM licensing_lease l"  # noqa: S608
+        f" JOIN {words.rows('r', client='number', word='text')}"
+        " ON l.client_id = r.client AND l.idempotency_key = r.word",
+        words.columns(keys),
+    )
+    found = {}
+    for *values, key, body in cursor.fetchall():
+        row = _read(words, values)
+        found[row.client_id, key] = (row, body)
+    return found
+
+
+def _read(words: Words, values: Sequence[Any]) -> LeaseRow:
+    lease_id, client_id, user, workstation, modules, not_taken, withdrawn, *instants = values
+    taken_at, last_seen_at, expires_at, expires_as, ended_at, ended_reason = instants
+    return LeaseRow(
+        words.read_id(lease_id),
+        client_id,
+        user,
+        workstation,
+        _claims(modules),
+        () if not_taken == "[]" else _not_taken(not_taken),
+        {} if withdrawn == "{}" else read_withdrawn(withdrawn),
+        words.read_instant(taken_at),
+        words.read_instant(last_seen_at),
+        words.read_instant(expires_at),
+        expires_as if expires_as in ENDS_BY_ITSELF else "expired",
+        None if ended_at is None else words.read_instant(ended_at),
+        ended_reason,
+    )
+
+
+def read_withdrawn(text: str) -> dict[str, datetime]:
+    """The instants of `Lease.withdrawn` by code."""
+    return {code: parse_instant(instant) for code, instant in _withdrawn(text).items()}
+
+
+def write_withdrawn(withdrawn: Mapping[str, datetime]) -> dict[str, str]:
+    """What `Lease.withdrawn` keeps."""
+    return {code: format_instant(instant) for code, instant in withdrawn.items()}
+
+
+def held_lease(row: LeaseRow, terms: Terms) -> HeldLease:
+    """The lease as the API and the pages tell it."""
+    keys = {claim.key: terms.keys[claim.key] for claim in row.claims if claim.key in terms.keys}
+    standing = [claim.key for claim in row.claims if claim.key in keys and claim.code not in row.withdrawn]
+    deadlines = [keys[number].contact_deadline for number in standing or keys]
+    return HeldLease(
+        id=UUID(hex=row.id),
+        state="active" if row.ended_at is None else "ended",
+        modules=tuple([_held_module(claim, terms) for claim in row.claims]),
+        not_taken=tuple([(missed.code, missed.reason) for missed in row.not_taken]),
+        workstation=row.workstation,
+        user=row.user,
+        taken_at=row.taken_at,
+        last_seen_at=row.last_seen_at,
+        expires_at=row.expires_at,
+        ended_at=row.ended_at,
+        ended_reason=row.ended_reason,
+        # An ended lease whose keys are gone had a deadline no earlier than its end.
+        contact_deadline=min(deadlines, default=row.expires_at),
+        withdrawn=tuple(row.withdrawn),
+        inactivity_seconds=int(terms.inactivity.total_seconds()),
+        keys=keys,
+    )
+
+
+def _held_module(claim: Claim, terms: Terms) -> HeldModule:
+    offer = terms.by_key.get((claim.key, claim.code))
+    if offer is None:
+        return HeldModule(claim.code, claim.key, claim.seat, None, None)
+    module = offer.module
+    return HeldModule(claim.code, claim.key, claim.seat, module.expires_on, module.warranty_until)

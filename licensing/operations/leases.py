@@ -1,0 +1,116 @@
+"""Leases: checkout, heartbeat, return, look, and what the portal itself does with them.
+
+Each function that takes many calls carries them out in one transaction, each with its own outcome. The
+lease engine hands the same `run_…` functions many calls at once; a page or a command hands over one.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from django.db.backends.utils import CursorWrapper
+
+from licensing.models import Role
+
+from .actors import Actor
+from .checkout import run_checkout
+from .endings import Ending, end_leases, end_whatever_is_overdue
+from .errors import Refused
+from .events import record
+from .heartbeat import run_heartbeat, run_look, run_return
+from .lease_rows import read_leases
+from .lease_values import Checkout, CheckoutRequest, HeldLease, HeldModule, LeaseCall, Program
+from .terms import read_terms
+from .transactions import in_transaction
+from .withdrawal import apply_grant, clamp_to_deadlines, end_leases_of_key
+
+__all__ = [
+    "Checkout",
+    "CheckoutRequest",
+    "HeldLease",
+    "HeldModule",
+    "LeaseCall",
+    "Program",
+    "apply_grant",
+    "checkout",
+    "clamp_to_deadlines",
+    "end_leases_of_key",
+    "expire_overdue",
+    "heartbeat",
+    "look",
+    "release",
+    "return_leases",
+]
+
+
+def checkout(requests: Sequence[CheckoutRequest], now: datetime) -> list[Checkout | Refused]:
+    """Give each request its lease, or say why not; a refusal leaves its neighbours alone.
+
+    Raises:
+        Refused: `unavailable`, for the whole batch.
+    """
+    return in_transaction(lambda cursor: run_checkout(cursor, requests, now, read_terms()))
+
+
+def heartbeat(calls: Sequence[LeaseCall], now: datetime) -> list[HeldLease | Refused]:
+    """Renew each lease called; refusals are `lease_not_found` and `lease_ended`.
+
+    Raises:
+        Refused: `unavailable`, for the whole batch.
+    """
+    return in_transaction(lambda cursor: run_heartbeat(cursor, calls, now, read_terms()))
+
+
+def return_leases(calls: Sequence[LeaseCall], now: datetime) -> list[Refused | None]:
+    """End each lease called; None also where it had ended already, else `lease_not_found`.
+
+    Raises:
+        Refused: `unavailable`, for the whole batch.
+    """
+    return in_transaction(lambda cursor: run_return(cursor, calls, now))
+
+
+def look(call: LeaseCall, now: datetime) -> HeldLease:
+    """The lease as it is now, live or ended.
+
+    Raises:
+        Refused: `lease_not_found`, `unavailable`.
+    """
+    found = in_transaction(lambda cursor: run_look(cursor, call, now, read_terms()))
+    if isinstance(found, Refused):
+        raise found
+    return found
+
+
+def release(lease_ids: Collection[UUID], now: datetime, actor: Actor, reason: str = "") -> int:
+    """End leases by an operator's decision, each with an event. Gives the number of those that were live.
+
+    Raises:
+        Refused: `not_permitted`, `unavailable`.
+    """
+    actor.require(Role.OPERATOR)
+    return in_transaction(lambda cursor: _release(cursor, [key.hex for key in lease_ids], now, actor, reason))
+
+
+def _release(cursor: CursorWrapper, ids: Sequence[str], now: datetime, actor: Actor, reason: str) -> int:
+    end_whatever_is_overdue(cursor, now)
+    rows = read_leases(cursor, ids)
+    ended = end_leases(cursor, {key: Ending(now, "released_by_admin") for key in rows})
+    for lease_id in ended:
+        row = rows[lease_id]
+        record(
+            "lease_released",
+            now,
+            actor,
+            str(UUID(hex=lease_id)),
+            user=row.user,
+            workstation=row.workstation,
+            modules=[claim.code for claim in row.claims],
+            reason=reason,
+        )
+    return len(ended)
+
+
+def expire_overdue(now: datetime) -> int:
+    """Write down what time has ended. Gives the number of leases ended."""
+    return in_transaction(lambda cursor: end_whatever_is_overdue(cursor, now))

@@ -1,0 +1,173 @@
+"""Refused checkouts: what they say, and that they are recorded."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from math import ceil
+from typing import Any
+
+from django.db.backends.utils import CursorWrapper
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+
+from .errors import Refused
+from .lease_rows import encode
+from .lease_values import CheckoutRequest
+from .seats import Place, Stock
+from .sets import words_of
+from .terms import Offer, Terms
+
+_SENTENCES = {
+    "module_unknown": _("No active key has the module {codes}."),
+    "module_expired": _("The module {codes} has expired."),
+    "contact_lost": _(
+        "The keys with the module {codes} have been without contact with the vendor for 72 hours."
+    ),
+    "warranty_expired": _("The warranty of the module {codes} does not cover this version of the program."),
+    "no_free_seat": _("All seats of the module {codes} are taken."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a checkout is refused: the modules that are the cause, with the offers that give this reason."""
+
+    code: str
+    causes: tuple[str, ...] = ()
+    offers: Mapping[str, tuple[Offer, ...]] = field(default_factory=dict)
+    key: str = ""
+
+
+def refusal_of(refusal: Refusal) -> Refused:
+    """The refusal with what its code adds (lease-api: the table of refusals)."""
+    sentence = _SENTENCES.get(refusal.code)
+    detail = format_lazy(sentence, codes=", ".join(refusal.causes)) if sentence is not None else ""
+    return Refused(refusal.code, detail, **_added(refusal))
+
+
+def _added(refusal: Refusal) -> dict[str, Any]:
+    first = refusal.offers[refusal.causes[0]] if refusal.offers else ()
+    if refusal.code == "module_unknown":
+        return {"modules": list(refusal.causes)}
+    if refusal.code == "key_unknown":
+        return {"key": refusal.key}
+    if refusal.code == "module_expired":
+        return {"expires_on": max(o.module.expires_on for o in first if o.module.expires_on is not None)}
+    if refusal.code == "contact_lost":
+        return {"contact_deadline": max(offer.contact_deadline for offer in first)}
+    if refusal.code == "warranty_expired":
+        days = [offer.module.warranty_until for offer in first]
+        return {"warranty_until": max(day for day in days if day is not None)}
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class _Holding:
+    """A seat that is held, by whom, and when it falls free by itself."""
+
+    workstation: str
+    user: str
+    taken_at: datetime
+    last_seen_at: datetime
+    ends_at: datetime
+
+
+def full_modules(
+    cursor: CursorWrapper,
+    refusals: Sequence[Refusal],
+    stock: Mapping[Place, Stock],
+    terms: Terms,
+    now: datetime,
+) -> list[Refused]:
+    """The refusals `no_free_seat` with each full module's numbers, holders and next free seat."""
+    offers = [offer for refusal in refusals for found in refusal.offers.values() for offer in found]
+    holdings = _holdings(cursor, {s.module_id for o in offers if (s := stock.get(o.place)) is not None})
+    told: dict[tuple[Offer, ...], dict[str, Any]] = {}
+    refused = []
+    for refusal in refusals:
+        modules = []
+        for code, found in refusal.offers.items():
+            if found not in told:
+                told[found] = _full_module(code, found, stock, holdings, terms)
+            modules.append(told[found])
+        outcome = refusal_of(refusal)
+        outcome.data["modules"] = modules
+        next_ones = [module["next_free_at"] for module in modules if module["next_free_at"] is not None]
+        if next_ones:
+            outcome.data["retry_after"] = max(1, ceil((min(next_ones) - now).total_seconds()))
+        refused.append(outcome)
+    return refused
+
+
+def _full_module(
+    code: str,
+    offers: Iterable[Offer],
+    stock: Mapping[Place, Stock],
+    holdings: Mapping[int, list[_Holding]],
+    terms: Terms,
+) -> dict[str, Any]:
+    """One module's numbers, summed over the keys that are only full."""
+    seats, held, next_ones = 0, [], []
+    for offer in offers:
+        seats += offer.module.seats or 0
+        module = stock.get(offer.place)
+        mine = holdings.get(module.module_id, []) if module is not None else []
+        held += mine
+        next_ones.append(_next_free_at(offer.module.seats or 0, mine))
+    holders = [
+        {"workstation": h.workstation, "user": h.user, "taken_at": h.taken_at, "last_seen_at": h.last_seen_at}
+        for h in held
+    ]
+    return {
+        "code": code,
+        "seats": seats,
+        "taken": len(held),
+        "next_free_at": min((at for at in next_ones if at is not None), default=None),
+        "holders": holders if terms.name_holders else [],
+    }
+
+
+def _next_free_at(seats: int, held: Sequence[_Holding]) -> datetime | None:
+    """When the number held falls below the seats by itself; None where it never does."""
+    ends = sorted(holding.ends_at for holding in held)
+    must_end = len(ends) - seats
+    return ends[must_end] if seats > 0 and 0 <= must_end < len(ends) else None
+
+
+def _holdings(cursor: CursorWrapper, module_ids: Iterable[int]) -> dict[int, list[_Holding]]:
+    words = words_of(cursor)
+    cursor.execute(
+        'SELECT s.module_id, l.workstation, l."user", l.taken_at, l.last_seen_at, l.expires_at, s.ends_at'  # noqa: S608
+        " FROM licensing_seat s JOIN licensing_lease l ON l.id = s.lease_id"
+        f" WHERE s.module_id IN {words.among('number')} ORDER BY l.taken_at, s.module_id, s.number",
+        [words.members(module_ids)],
+    )
+    found: dict[int, list[_Holding]] = {}
+    for module_id, workstation, user, *instants in cursor.fetchall():
+        taken_at, last_seen_at, *ends = [words.read_instant(at) for at in instants if at is not None]
+        holding = _Holding(workstation, user, taken_at, last_seen_at, min(ends))
+        found.setdefault(module_id, []).append(holding)
+    return found
+
+
+_COLUMNS = {
+    "at": "instant", "client_id": "number", '"user"': "text", "workstation": "text", "program_name": "text",
+    "program_version": "text", "modules": "json", "causes": "json", "code": "text",
+}  # fmt: skip
+
+
+def store_refusals(
+    cursor: CursorWrapper, refused: Iterable[tuple[CheckoutRequest, Refusal]], now: datetime
+) -> None:
+    """Record who was refused what, for the administrator's page of refusals."""
+    words = words_of(cursor)
+    at = words.instant(now)
+    rows = [
+        (
+            at, request.client_id, request.user, request.workstation, request.program.name,
+            request.program.version, encode((*request.modules, *request.optional)).decode(),
+            encode(refusal.causes).decode(), refusal.code,
+        )
+        for request, refusal in refused
+    ]  # fmt: skip
+    words.insert(cursor, "licensing_refusal", _COLUMNS, rows)

@@ -1,0 +1,124 @@
+"""One statement about many rows, in the words of either database.
+
+Statements over sets are what makes a batch of leases cheap: their number does not grow with the batch.
+SQLite reads a set from one JSON text, PostgreSQL from arrays.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from django.db.backends.utils import CursorWrapper
+
+Row = tuple[Any, ...]
+_encode = msgspec.json.encode
+
+
+class SqliteWords:
+    """SQLite 3.40: sets travel as JSON, ids as hex text, instants as Django's text."""
+
+    for_update = ""  # an IMMEDIATE transaction already holds the whole database
+    greatest = "MAX"
+    json = ""
+
+    def among(self, kind: str) -> str:
+        """The right side of `column IN …`; its one parameter comes from `members`."""
+        return "(SELECT value FROM json_each(%s))"
+
+    def members(self, values: Iterable[Any]) -> Any:
+        """The parameter of `among`."""
+        return _encode(list(values)).decode()
+
+    def rows(self, alias: str, **kinds: str) -> str:
+        """A table of given rows for FROM; its parameters come from `columns`."""
+        parts = ", ".join(f"value->>{place} AS {name}" for place, name in enumerate(kinds))
+        return f"(SELECT {parts} FROM json_each(%s)) AS {alias}"
+
+    def columns(self, rows: Sequence[Row]) -> list[Any]:
+        """The parameters of `rows`."""
+        return [_encode(rows).decode()]
+
+    def insert(self, cursor: CursorWrapper, table: str, kinds: dict[str, str], rows: Sequence[Row]) -> None:
+        """Insert the rows; `kinds` names their columns in order."""
+        places = ", ".join(["%s"] * len(kinds))
+        cursor.executemany(f"INSERT INTO {table} ({', '.join(kinds)}) VALUES ({places})", rows)  # noqa: S608
+
+    def instant(self, moment: datetime) -> Any:
+        """An aware instant as a parameter; exactly as Django writes it, for instants compare as text."""
+        return str(moment.astimezone(UTC).replace(tzinfo=None))
+
+    def read_instant(self, value: Any) -> datetime:
+        """The aware instant of a column, which Django has parsed, or of an expression, which it has not."""
+        moment: datetime = datetime.fromisoformat(value) if isinstance(value, str) else value
+        return moment.replace(tzinfo=UTC)
+
+    def read_id(self, value: Any) -> str:
+        """A lease's id as hex text."""
+        return str(value)
+
+
+class PostgresWords:
+    """PostgreSQL 15: sets travel as arrays."""
+
+    for_update = " FOR UPDATE"
+    greatest = "GREATEST"
+    json = "::jsonb"
+
+    def among(self, kind: str) -> str:
+        """The right side of `column IN …`; its one parameter comes from `members`."""
+        return f"(SELECT unnest(%s::{_TYPES[kind]}[]))"
+
+    def members(self, values: Iterable[Any]) -> Any:
+        """The parameter of `among`."""
+        return list(values)
+
+    def rows(self, alias: str, **kinds: str) -> str:
+        """A table of given rows for FROM; its parameters come from `columns`."""
+        arrays = ", ".join(f"%s::{_TYPES[kind]}[]" for kind in kinds.values())
+        return f"unnest({arrays}) AS {alias}({', '.join(kinds)})"
+
+    def columns(self, rows: Sequence[Row]) -> list[Any]:
+        """The parameters of `rows`."""
+        return [list(column) for column in zip(*rows, strict=True)]
+
+    def insert(self, cursor: CursorWrapper, table: str, kinds: dict[str, str], rows: Sequence[Row]) -> None:
+        """Insert the rows; `kinds` names their columns in order."""
+        values = ", ".join(
+            f"r.{name}::jsonb" if kind == "json" else f"r.{name}" for name, kind in kinds.items()
+        )
+        source = self.rows("r", **kinds)
+        names = ", ".join(kinds)
+        cursor.execute(f"INSERT INTO {table} ({names}) SELECT {values} FROM {source}", self.columns(rows))  # noqa: S608
+
+    def instant(self, moment: datetime) -> Any:
+        """An aware instant as a parameter."""
+        return moment
+
+    def read_instant(self, value: Any) -> datetime:
+        """The aware instant of a column."""
+        moment: datetime = value
+        return moment
+
+    def read_id(self, value: Any) -> str:
+        """A lease's id as hex text."""
+        return value.hex if isinstance(value, UUID) else str(value)
+
+
+_TYPES = {
+    "id": "uuid",
+    "number": "bigint",
+    "text": "text",
+    "json": "text",
+    "date": "date",
+    "instant": "timestamptz",
+}
+
+Words = SqliteWords | PostgresWords
+_SQLITE, _POSTGRES = SqliteWords(), PostgresWords()
+
+
+def words_of(cursor: CursorWrapper) -> Words:
+    """The words of the database that a cursor speaks to."""
+    return _SQLITE if cursor.db.vendor == "sqlite" else _POSTGRES

@@ -1,0 +1,177 @@
+"""On what a live lease stands: whether it goes on, and until when."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.db.backends.utils import CursorWrapper
+
+from .endings import Ending
+from .lease_rows import Claim, LeaseRow, encode, write_withdrawn
+from .seats import Place
+from .sets import words_of
+from .terms import Terms
+
+
+@dataclass(frozen=True, slots=True)
+class SeatHeld:
+    """A seat row of a lease; `ends_at` where the vendor took it away."""
+
+    number: int
+    ends_at: datetime | None
+
+
+Seats = dict[Place, SeatHeld]
+
+
+def read_seats(cursor: CursorWrapper, ids: Collection[str]) -> dict[str, Seats]:
+    """The seats that these leases hold, by lease and module."""
+    words = words_of(cursor)
+    cursor.execute(
+        "SELECT s.lease_id, m.key_id, m.code, s.number, s.ends_at FROM licensing_seat s"  # noqa: S608
+        f" JOIN licensing_module m ON m.id = s.module_id WHERE s.lease_id IN {words.among('id')}",
+        [words.members(ids)],
+    )
+    found: dict[str, Seats] = {}
+    for lease_id, key_id, code, number, ends_at in cursor.fetchall():
+        held = SeatHeld(number, None if ends_at is None else words.read_instant(ends_at))
+        found.setdefault(words.read_id(lease_id), {})[key_id, code] = held
+    return found
+
+
+@dataclass(slots=True)
+class Standing:
+    """A lease that goes on until `expires_at`, and would then end as `expires_as`.
+
+    `marks` are seats that the grant no longer has and that nobody has marked so: when they end, by module.
+    """
+
+    expires_at: datetime
+    expires_as: str
+    marks: dict[Place, datetime] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Bounds:
+    """What limits a lease: gathered module by module."""
+
+    deadlines: list[datetime] = field(default_factory=list)
+    module_ends: list[datetime] = field(default_factory=list)
+    seat_ends: list[datetime] = field(default_factory=list)
+    lasting: bool = False
+    marks: dict[Place, datetime] = field(default_factory=dict)
+
+
+def stand(row: LeaseRow, seats: Seats, terms: Terms, now: datetime, wanted: datetime) -> Standing | Ending:
+    """Judge a live lease that should go on until `wanted`.
+
+    It ends at `now` where it no longer holds what it says (`released_by_admin`: the database was edited), or
+    where one of its keys is not active (`key_inactive`); and earlier where a deadline that the vendor's
+    words give has passed. Seats that the vendor took away bound it only by the last of them.
+    """
+    if row.expires_at <= now:
+        return Ending(row.expires_at, row.expires_as)
+    left = dict(seats)
+    bounds = _Bounds()
+    for claim in row.claims:
+        ended = _add(bounds, row, claim, left, terms, now)
+        if ended is not None:
+            return Ending(now, ended)
+    if any(seat.ends_at is None or seat.ends_at > now for seat in left.values()):
+        return Ending(now, "released_by_admin")
+    return _conclude(bounds, row, now, wanted)
+
+
+def _add(
+    bounds: _Bounds, row: LeaseRow, claim: Claim, left: Seats, terms: Terms, now: datetime
+) -> str | None:
+    """Add what one module bounds; give the reason where the lease must end for it."""
+    taken_away = row.withdrawn.get(claim.code)
+    if taken_away is not None and taken_away <= now:
+        # Its seat has ended; the row may still stand there until it is tidied.
+        key = terms.keys.get(claim.key)
+        left.pop((key.key_id, claim.code), None) if key is not None else None
+        return None
+    key = terms.keys.get(claim.key)
+    if key is None:
+        return "key_inactive"
+    place = (key.key_id, claim.code)
+    seat = left.pop(place, None)
+    if seat is None:
+        return "released_by_admin"
+    offer = terms.by_place.get(place)
+    ends = [end for end in (seat.ends_at, taken_away) if end is not None]
+    if not ends and (offer is None or (offer.module.seats is not None and seat.number > offer.module.seats)):
+        ends = [row.expires_at]
+    if ends:
+        bounds.seat_ends.append(min(ends))
+        if seat.ends_at != min(ends) or taken_away != min(ends):
+            bounds.marks[place] = min(ends)
+    else:
+        bounds.lasting = True
+    bounds.deadlines.append(key.contact_deadline)
+    if offer is not None and offer.module_end is not None:
+        bounds.module_ends.append(offer.module_end)
+    return None
+
+
+def _conclude(bounds: _Bounds, row: LeaseRow, now: datetime, wanted: datetime) -> Standing | Ending:
+    if not bounds.deadlines:
+        return Ending(max(row.withdrawn.values(), default=now), "withdrawn")
+    ends = {"contact_lost": min(bounds.deadlines)}
+    if bounds.module_ends:
+        ends["module_expired"] = min(bounds.module_ends)
+    if not bounds.lasting:
+        ends["withdrawn"] = max(bounds.seat_ends)
+    expires_at = min(wanted, *ends.values())
+    reason = next((name for name, end in ends.items() if end == expires_at), "expired")
+    if expires_at <= now:
+        return Ending(expires_at, reason)
+    return Standing(expires_at, reason, bounds.marks)
+
+
+def store_standing(
+    cursor: CursorWrapper,
+    rows: Mapping[str, LeaseRow],
+    standing: Mapping[str, Standing],
+    seen_at: datetime | None = None,
+) -> None:
+    """Write down until when leases go on, and that they were heard of at `seen_at`, if they were."""
+    if not standing:
+        return
+    words = words_of(cursor)
+    for lease_id, go in standing.items():
+        row = rows[lease_id]
+        row.expires_at, row.expires_as = go.expires_at, go.expires_as
+        row.last_seen_at = seen_at or row.last_seen_at
+    cursor.execute(
+        "UPDATE licensing_lease SET last_seen_at = r.seen, expires_at = r.ends, expires_as = r.reason"  # noqa: S608
+        f" FROM {words.rows('r', lease='id', seen='instant', ends='instant', reason='text')}"
+        " WHERE licensing_lease.id = r.lease",
+        words.columns(
+            [
+                (key, words.instant(rows[key].last_seen_at), words.instant(go.expires_at), go.expires_as)
+                for key, go in standing.items()
+            ]
+        ),
+    )
+    for lease_id, go in standing.items():
+        if go.marks:
+            _mark(cursor, rows[lease_id], go.marks)
+
+
+def _mark(cursor: CursorWrapper, row: LeaseRow, marks: Mapping[Place, datetime]) -> None:
+    """Mark seats as taken away whose marks were edited away."""
+    words = words_of(cursor)
+    for (key_id, code), ends_at in marks.items():
+        row.withdrawn[code] = ends_at
+        cursor.execute(
+            "UPDATE licensing_seat SET ends_at = %s WHERE lease_id = %s AND module_id IN"
+            " (SELECT id FROM licensing_module WHERE key_id = %s AND code = %s)",
+            [words.instant(ends_at), row.id, key_id, code],
+        )
+    text = encode(write_withdrawn(row.withdrawn)).decode()
+    cursor.execute(
+        f"UPDATE licensing_lease SET withdrawn = %s{words.json} WHERE id = %s",  # noqa: S608
+        [text, row.id],
+    )

@@ -1,0 +1,61 @@
+"""One transaction for a piece of work, tried again where the database asks for it."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
+from django.db.backends.utils import CursorWrapper
+
+from .errors import Refused
+
+Result = TypeVar("Result")
+ATTEMPTS = 5
+RETRY_AFTER_SECONDS = 1
+# PostgreSQL: serialization failure, deadlock.
+_ASKS_AGAIN = {"40001", "40P01"}
+# PostgreSQL: no lock within lock_timeout, query cancelled.
+_BUSY = {"55P03", "57014"}
+
+
+class Overtaken(Exception):
+    """What was read before the locks is no longer so: do it all again."""
+
+
+def in_transaction(work: Callable[[CursorWrapper], Result]) -> Result:
+    """Do `work` in a transaction of its own; again after a deadlock, a lost connection or an overtaking.
+
+    Within another transaction it is done once, as part of it.
+
+    Raises:
+        Refused: `unavailable` with `retry_after` seconds: the database cannot be reached or stays locked.
+    """
+    if connection.in_atomic_block:
+        with connection.cursor() as cursor:
+            return work(cursor)
+    for attempt in range(ATTEMPTS):
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                return work(cursor)
+        except (Overtaken, IntegrityError) as error:
+            # An idempotency key that another process stored meanwhile is such an error too.
+            if attempt == ATTEMPTS - 1:
+                raise unavailable() from error
+        except (OperationalError, InterfaceError) as error:
+            _refuse_unless_worth_another_try(error, attempt)
+    raise AssertionError("the last attempt returns or raises")
+
+
+def unavailable() -> Refused:
+    """The refusal of a call that the database cannot serve now."""
+    return Refused("unavailable", retry_after=RETRY_AFTER_SECONDS)
+
+
+def _refuse_unless_worth_another_try(error: Exception, attempt: int) -> None:
+    state = getattr(error.__cause__, "sqlstate", None)
+    if state in _ASKS_AGAIN and attempt < ATTEMPTS - 1:
+        return
+    lost = connection.vendor == "postgresql" and state not in _BUSY
+    connection.close()
+    if lost and attempt == 0:
+        return
+    raise unavailable() from error

@@ -1,0 +1,196 @@
+"""What a grant, or the loss of a key, does to the leases that are held."""
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+
+from django.db.backends.utils import CursorWrapper
+from django.db.models import F, Max
+
+from licensing.models import Lease, Module, Seat, VirtualKey
+from licensing.protocol.messages import Grant, GrantedModule
+from licensing.protocol.times import format_instant
+
+from .endings import Ending, end_leases, end_overdue, find_overdue, places_of
+from .installation import bump_version
+from .lease_rows import read_leases
+from .seats import UNCOUNTED, Place, lock_modules
+from .sets import words_of
+from .standing import Standing, read_seats, stand, store_standing
+from .terms import Terms, read_terms
+from .transactions import in_transaction
+
+
+def apply_grant(key: VirtualKey, grant: Grant, now: datetime) -> None:
+    """Let modules and seats follow a grant that was just accepted and stored, in the same transaction.
+
+    Held seats beyond the grant end at their lease's `expires_at` of this moment; those that the grant
+    brings back go on as if nothing had happened.
+    """
+    in_transaction(lambda cursor: _apply(cursor, key.pk, grant, now))
+
+
+def _apply(cursor: CursorWrapper, key_id: int, grant: Grant, now: datetime) -> None:
+    held = set(Module.objects.filter(key_id=key_id).values_list("key_id", "code"))
+    _lock_and_tidy(cursor, held, [], now)
+    new = [module for module in grant.modules if (key_id, module.code) not in held]
+    Module.objects.bulk_create(
+        [Module(key_id=key_id, code=m.code, seats=m.seats, ceiling=m.seats) for m in new],
+        ignore_conflicts=True,
+    )
+    touched: set[str] = set()
+    for module in Module.objects.filter(key_id=key_id).order_by("id"):
+        touched |= _follow(module, grant.module(module.code), grant.key)
+    terms = read_terms()
+    _reckon(cursor, touched | _beyond_deadlines(cursor, terms, now), terms, now)
+    bump_version()
+
+
+def clamp_to_deadlines(now: datetime) -> None:
+    """Shorten leases that would outlive what the vendor's words give now."""
+    in_transaction(lambda cursor: _clamp(cursor, now))
+
+
+def _clamp(cursor: CursorWrapper, now: datetime) -> None:
+    terms = read_terms()
+    _lock_and_tidy(cursor, set(), [], now)
+    _reckon(cursor, _beyond_deadlines(cursor, terms, now), terms, now)
+    bump_version()
+
+
+def end_leases_of_key(key_number: str, reason: str, now: datetime) -> int:
+    """End every lease that holds a module of the key, with `reason`; its modules and seats are no more.
+
+    Gives the number of leases ended.
+    """
+    return in_transaction(lambda cursor: _end_of_key(cursor, key_number, reason, now))
+
+
+def _end_of_key(cursor: CursorWrapper, number: str, reason: str, now: datetime) -> int:
+    modules = Module.objects.filter(key__number=number)
+    held = Seat.objects.filter(module__key__number=number, lease__isnull=False)
+    leases = {key.hex for key in held.values_list("lease_id", flat=True) if key is not None}
+    _lock_and_tidy(cursor, set(modules.values_list("key_id", "code")), leases, now)
+    ended = end_leases(cursor, {key: Ending(now, reason) for key in leases})
+    modules.delete()
+    bump_version()
+    return len(ended)
+
+
+def _lock_and_tidy(cursor: CursorWrapper, places: set[Place], leases: Collection[str], now: datetime) -> None:
+    """Lock the modules that will be touched, all at once, and end what is overdue."""
+    overdue = find_overdue(cursor, now)
+    lock_modules(cursor, places | places_of(cursor, [*overdue.leases, *leases], overdue.seats))
+    if overdue:
+        end_overdue(cursor, overdue, now)
+
+
+def _follow(module: Module, granted: GrantedModule | None, key_number: str) -> set[str]:
+    """Let one module follow its grant. Gives the leases whose end must be reckoned anew."""
+    seats = 0 if granted is None else granted.seats
+    reach = UNCOUNTED if seats is None else seats
+    if (seats is None) != (module.seats is None):
+        _number_by_age(module, key_number, counted=seats is not None)
+    free = module.seat_rows.filter(lease__isnull=True)
+    free.filter(number__gt=reach).delete()
+    held = module.seat_rows.filter(lease__isnull=False)
+    touched = _take_away(module.code, held.filter(number__gt=reach, ends_at__isnull=True))
+    touched |= _give_back(module.code, held.filter(number__lte=reach, ends_at__isnull=False))
+    taken = held.count() if seats != module.seats else module.taken
+    ceiling = None if seats is None else max(seats, taken)
+    if granted is None and not taken and not held.exists():
+        module.delete()
+    elif (seats, ceiling, taken) != (module.seats, module.ceiling, module.taken):
+        Module.objects.filter(pk=module.pk).update(seats=seats, ceiling=ceiling, taken=taken)
+    return touched
+
+
+def _take_away(code: str, seats: "Iterable[Seat]") -> set[str]:
+    """Held seats end at their lease's `expires_at` of this moment."""
+    rows = list(seats)
+    leases = _locked(rows)
+    for seat in rows:
+        lease = leases[seat.lease_id]
+        seat.ends_at = lease.expires_at
+        lease.withdrawn[code] = format_instant(lease.expires_at)
+    return _store(rows, leases.values())
+
+
+def _give_back(code: str, seats: "Iterable[Seat]") -> set[str]:
+    """Seats that were to end go on."""
+    rows = list(seats)
+    leases = _locked(rows)
+    for seat in rows:
+        seat.ends_at = None
+        leases[seat.lease_id].withdrawn.pop(code, None)
+    return _store(rows, leases.values())
+
+
+def _locked(seats: Iterable[Seat]) -> dict[object, Lease]:
+    ids = [seat.lease_id for seat in seats if seat.lease_id is not None]
+    return {lease.pk: lease for lease in Lease.objects.select_for_update().filter(pk__in=ids).order_by("pk")}
+
+
+def _store(seats: list[Seat], leases: Iterable[Lease]) -> set[str]:
+    stored = list(leases)
+    Seat.objects.bulk_update(seats, ["ends_at"], batch_size=500)
+    Lease.objects.bulk_update(stored, ["withdrawn"], batch_size=500)
+    return {lease.pk.hex for lease in stored}
+
+
+def _number_by_age(module: Module, key_number: str, *, counted: bool) -> None:
+    """Number the held seats by the age of their leases, or tell their numbers to nobody any more."""
+    module.seat_rows.filter(lease__isnull=True).delete()
+    seats = list(module.seat_rows.select_related("lease").order_by("lease__taken_at", "number"))
+    if not seats:
+        return
+    if counted:
+        # First out of each other's way: no number may stand twice, not even for a moment.
+        offset = module.seat_rows.aggregate(highest=Max("number"))["highest"]
+        module.seat_rows.update(number=F("number") + max(offset, len(seats)))
+        for number, seat in enumerate(seats, start=1):
+            seat.number = number
+        Seat.objects.bulk_update(seats, ["number"], batch_size=500)
+    leases = []
+    for seat in seats:
+        if seat.lease is not None:
+            _tell_number(seat.lease, module.code, key_number, seat.number if counted else None)
+            leases.append(seat.lease)
+    Lease.objects.bulk_update(leases, ["modules"], batch_size=500)
+
+
+def _tell_number(lease: Lease, code: str, key_number: str, number: int | None) -> None:
+    for claim in lease.modules:
+        if claim["code"] == code and claim["key"] == key_number:
+            claim["seat"] = number
+
+
+def _beyond_deadlines(cursor: CursorWrapper, terms: Terms, now: datetime) -> set[str]:
+    """Live leases that would outlive a module or key of theirs."""
+    words = words_of(cursor)
+    cursor.execute("SELECT MAX(expires_at) FROM licensing_lease WHERE ended_at IS NULL")
+    (latest,) = cursor.fetchone()
+    if latest is None:
+        return set()
+    last = words.read_instant(latest)
+    early = [(*place, words.instant(o.ends_at)) for place, o in terms.by_place.items() if o.ends_at < last]
+    if not early:
+        return set()
+    cursor.execute(
+        "SELECT DISTINCT l.id FROM licensing_module m JOIN licensing_seat s ON s.module_id = m.id"  # noqa: S608
+        " JOIN licensing_lease l ON l.id = s.lease_id"
+        f" JOIN {words.rows('r', key_id='number', code='text', ends='instant')}"
+        " ON r.key_id = m.key_id AND r.code = m.code WHERE l.ended_at IS NULL AND l.expires_at > r.ends",
+        words.columns(early),
+    )
+    return {words.read_id(row[0]) for row in cursor.fetchall()}
+
+
+def _reckon(cursor: CursorWrapper, ids: Collection[str], terms: Terms, now: datetime) -> None:
+    """Reckon anew when these leases end."""
+    if not ids:
+        return
+    rows = {key: row for key, row in read_leases(cursor, ids, lock=True).items() if row.ended_at is None}
+    seats = read_seats(cursor, rows)
+    judged = {key: stand(row, seats.get(key, {}), terms, now, row.expires_at) for key, row in rows.items()}
+    end_leases(cursor, {key: end for key, end in judged.items() if isinstance(end, Ending)})
+    store_standing(cursor, rows, {key: go for key, go in judged.items() if isinstance(go, Standing)})
