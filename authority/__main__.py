@@ -3,6 +3,7 @@
 import argparse
 import logging
 import signal
+import sqlite3
 import sys
 from pathlib import Path
 
@@ -20,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="authority: %(levelname)s %(message)s")
     try:
         service = _start(options)
-    except (BadFolder, OSError) as error:
+    except (BadFolder, OSError, sqlite3.Error) as error:
         print(f"authority: cannot start: {error}", file=sys.stderr)
         return 1
     for stop_signal in (signal.SIGTERM, signal.SIGINT):

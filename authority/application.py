@@ -20,7 +20,7 @@ from .store import Store, StoreBusy
 
 _LOG = logging.getLogger(__name__)
 _CONTROL = "/_control/"
-_LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
+_LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1", None})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """One contact, whole: the request verified, answered once, and remembered to be answered again."""
 
+import logging
 import sqlite3
 import threading
 from collections import Counter
@@ -28,6 +29,7 @@ from .packs import pack_for
 from .store import Store
 from .virtual_keys import find_key
 
+_LOG = logging.getLogger(__name__)
 IDS_KEPT = timedelta(days=400)
 MOST_AT_ONCE = 64
 """Contacts of one installation under way at once; more would let it keep others waiting."""
@@ -105,6 +107,8 @@ class ContactDesk:
             jwks=published_key_set(tx),
         )
         _remember(tx, request, results, now)
+        outcomes = ", ".join(f"{answer.number} {answer.reason or answer.result}" for answer in answers)
+        _LOG.info("contact of %s (%s): %s", request.installation.id, request.installation.name, outcomes)
         return results
 
 

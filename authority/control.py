@@ -46,7 +46,7 @@ class Control:
 
     def put_key(self, request: Request) -> Response:
         """Makes a key, or replaces its credentials and modules; binding, serial and packs stay."""
-        fields = Fields(request.members(), "the key").only("number", "customer", "pin", "modules")
+        fields = Fields(request.members(), "the key")
         number, customer = fields.text("number", KEY_NUMBER), fields.text("customer", CUSTOMER)
         modules = tuple(read_module(item) for item in fields.items("modules", MOST_MODULES))
         fields.different("modules", tuple(module.code for module in modules))
@@ -68,7 +68,7 @@ class Control:
 
     def suspend(self, number: str, request: Request) -> Response:
         """Suspends a key, or ends that."""
-        suspended = Fields(request.members(), "the order").only("suspended").any("suspended")
+        suspended = Fields(request.members(), "the order").any("suspended")
         if not isinstance(suspended, bool):
             raise MalformedMessage("suspended is neither true nor false")
         with self._store.transaction() as tx:
@@ -79,7 +79,7 @@ class Control:
 
     def set_clock(self, request: Request) -> Response:
         """Moves the authority's clock away from the computer's."""
-        seconds = Fields(request.members(), "the order").only("offset_seconds").any("offset_seconds")
+        seconds = Fields(request.members(), "the order").any("offset_seconds")
         if isinstance(seconds, bool) or not isinstance(seconds, int | float):
             raise MalformedMessage("offset_seconds is no number")
         if not math.isfinite(seconds) or abs(seconds) > _FARTHEST_SECONDS:
@@ -90,7 +90,7 @@ class Control:
 
     def set_mode(self, request: Request) -> Response:
         """Sets how `POST /v1/contact` behaves from now on."""
-        mode = Fields(request.members(), "the order").only("mode").any("mode")
+        mode = Fields(request.members(), "the order").any("mode")
         try:
             self._contacts.mode = str(mode)
         except ValueError:

@@ -111,7 +111,10 @@ def _uploaded(request: Request) -> str:
     if not content_type.lower().startswith("multipart/form-data"):
         raise MalformedMessage("not an upload")
     head = f"Content-Type: {content_type}\r\n\r\n".encode("latin-1", "replace")
-    form = BytesParser(policy=policy.HTTP).parsebytes(head + request.body)
+    try:
+        form = BytesParser(policy=policy.HTTP).parsebytes(head + request.body)
+    except RecursionError:
+        raise MalformedMessage("not an upload") from None
     for part in form.iter_parts() if form.is_multipart() else ():
         if part.get_param("name", header="content-disposition") == "file":
             data = part.get_payload(decode=True)

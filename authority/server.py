@@ -148,8 +148,6 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    server_version = "authority"
-    sys_version = ""
     server: AuthorityServer
 
     def setup(self) -> None:
@@ -245,6 +243,10 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         with contextlib.suppress(OSError):
             self.connection.shutdown(socket.SHUT_RDWR)
+
+    def version_string(self) -> str:
+        """The Server header, which need not tell versions."""
+        return "authority"
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """What the library finds wrong, in the authority's form."""
