@@ -1,0 +1,181 @@
+"""The JSON messages of the lease API, as types: they parse, they render, and they make the OpenAPI document.
+
+Shapes and limits are those of the contract "the lease API (v1)". Instants are text here, always with six
+decimals and `Z`, so that they sort as text.
+"""
+
+from datetime import date
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+
+# As sent: white space around it is stripped before its 1..64 code points are counted.
+Name = Annotated[str, Meta(min_length=1, max_length=1024, description="1..64 code points after stripping")]
+Code = Annotated[str, Meta(min_length=1, max_length=32, description="code of a module", examples=["HANDEL"])]
+KeyNumber = Annotated[str, Meta(description="number of a virtual key", examples=["5000006622"])]
+Instant = Annotated[
+    str, Meta(description="RFC 3339, UTC, six decimals", examples=["2026-11-24T08:00:00.000000Z"])
+]
+
+
+class Program(Struct, forbid_unknown_fields=True, frozen=True):
+    """The ERP program that asks; `built_on` decides where a module's warranty has passed."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=64)]
+    version: Annotated[str, Meta(min_length=1, max_length=32)]
+    built_on: date | None = None
+
+
+class CheckoutBody(Struct, forbid_unknown_fields=True, frozen=True):
+    """What one log-in asks for: `modules` all or none, each of `optional` if it can be had."""
+
+    modules: Annotated[tuple[Code, ...], Meta(min_length=1, max_length=32)]
+    workstation: Name
+    user: Name
+    program: Program
+    optional: Annotated[tuple[Code, ...], Meta(max_length=32)] = ()
+    key: KeyNumber | None = None
+    known_grants: dict[str, int] = {}
+
+
+class LeasedModule(Struct, frozen=True):
+    code: Code
+    key: KeyNumber
+    seat: int | None
+    expires_on: date | None
+    warranty_until: date | None
+
+
+class NotTaken(Struct, frozen=True):
+    code: str
+    reason: str
+
+
+class Activation(Struct, frozen=True):
+    """Proof that an activation code renewed the deadline."""
+
+    codes: str
+    slot: int
+    code: str
+
+
+class LeaseAnswer(Struct, frozen=True):
+    """A lease as checkout tells it."""
+
+    id: str
+    state: str
+    modules: list[LeasedModule]
+    not_taken: list[NotTaken]
+    workstation: str
+    user: str
+    taken_at: Instant
+    expires_at: Instant
+    renew_after_seconds: int
+    inactivity_seconds: int
+    contact_deadline: Instant
+    server_time: Instant
+    grants: dict[str, str]
+    activation: Activation | None
+
+
+class LookAnswer(Struct, frozen=True, omit_defaults=True):
+    """A lease as a look at it tells it; the last two only when it has ended."""
+
+    id: str
+    state: str
+    modules: list[LeasedModule]
+    not_taken: list[NotTaken]
+    workstation: str
+    user: str
+    taken_at: Instant
+    expires_at: Instant
+    renew_after_seconds: int
+    inactivity_seconds: int
+    contact_deadline: Instant
+    server_time: Instant
+    activation: Activation | None
+    ended_at: Instant | None = None
+    ended_reason: str | None = None
+
+
+class HeartbeatAnswer(Struct, frozen=True):
+    id: str
+    state: str
+    expires_at: Instant
+    renew_after_seconds: int
+    contact_deadline: Instant
+    server_time: Instant
+    withdrawn: list[str]
+
+
+class ModuleAnswer(Struct, frozen=True):
+    code: Code
+    name: dict[str, str]
+    key: KeyNumber
+    seats: int | None
+    taken: int
+    free: int | None
+    available: bool
+    reason: str | None
+    expires_on: date | None
+    warranty_until: date | None
+    contact_deadline: Instant
+
+
+class ModulesAnswer(Struct, frozen=True):
+    modules: list[ModuleAnswer]
+    server_time: Instant
+
+
+class GrantAnswer(Struct, frozen=True):
+    key: KeyNumber
+    serial: int
+    grant: str
+
+
+class KeyStatusAnswer(Struct, frozen=True):
+    number: KeyNumber
+    state: str
+    refusal: str | None
+    last_contact_at: Instant | None
+    contact_deadline: Instant | None
+    light: str
+    reasons: list[str]
+
+
+class StatusAnswer(Struct, frozen=True):
+    light: str
+    reasons: list[str]
+    keys: list[KeyStatusAnswer]
+    release_pending: list[KeyNumber]
+    server_time: Instant
+
+
+class HealthAnswer(Struct, frozen=True, omit_defaults=True):
+    status: str
+    warnings: list[str] | None = None
+    failing: list[str] | None = None
+
+
+class Problem(Struct, frozen=True):
+    """A refusal (RFC 9457); some codes add members, see the page that `type` leads to."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+
+
+# What the document of the API describes beside the paths.
+ANSWERS: tuple[Any, ...] = (
+    CheckoutBody,
+    LeaseAnswer,
+    LookAnswer,
+    HeartbeatAnswer,
+    ModulesAnswer,
+    GrantAnswer,
+    StatusAnswer,
+    HealthAnswer,
+    Problem,
+)

@@ -1,0 +1,136 @@
+"""The OpenAPI 3.1 document, made from the same types that parse and render."""
+
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+from django.conf import settings
+
+from . import messages
+from .exchange import Answer, Call
+from .problems import PROBLEMS
+
+_REF = "#/components/schemas/{name}"
+_ID = {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
+_CHECKOUT_REFUSALS = (400, 401, 403, 409, 413, 415, 422, 429, 500, 503)
+_LEASE_REFUSALS = (401, 403, 404, 429, 500, 503)
+_READ_REFUSALS = (401, 403, 429, 500, 503)
+
+
+def document(call: Call) -> Answer:
+    """`GET /openapi.json`."""
+    return Answer(200, msgspec.json.encode(openapi()))
+
+
+@lru_cache(maxsize=1)
+def openapi() -> dict[str, Any]:
+    """The document as plain JSON values."""
+    _, schemas = msgspec.json.schema_components(messages.ANSWERS, ref_template=_REF)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Key Manager: lease API",
+            "version": settings.VERSION,
+            "description": "What an ERP program speaks with the Key Manager. Times are RFC 3339 in UTC.",
+        },
+        "servers": [{"url": "/api/v1"}],
+        "security": [{"token": []}],
+        "paths": _paths(),
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": "km_…"}},
+        },
+    }
+
+
+def _paths() -> dict[str, Any]:
+    return {
+        "/leases": {"post": _checkout()},
+        "/leases/{id}": {
+            "get": _operation("look", "Look at a lease", "LookAnswer", _LEASE_REFUSALS, [_ID]),
+            "delete": _return(),
+        },
+        "/leases/{id}/heartbeat": {"post": _heartbeat()},
+        "/modules": {
+            "get": _operation(
+                "modules",
+                "Ask for the modules without taking one",
+                "ModulesAnswer",
+                (*_READ_REFUSALS, 422),
+                [_query("built_on", {"type": "string", "format": "date"})],
+            )
+        },
+        "/grants/{key}": {
+            "get": _operation(
+                "grant",
+                "Fetch the vendor's signed grant of an active key",
+                "GrantAnswer",
+                _LEASE_REFUSALS,
+                [{"name": "key", "in": "path", "required": True, "schema": {"type": "string"}}],
+            )
+        },
+        "/status": {
+            "get": _operation("status", "Ask how the portal and its keys are", "StatusAnswer", _READ_REFUSALS)
+        },
+    }
+
+
+def _checkout() -> dict[str, Any]:
+    header = {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": False,
+        "description": "The same key with the same body gives the same lease for 24 h.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 64},
+    }
+    operation = _operation(
+        "checkout", "Take a lease: all modules or none", "LeaseAnswer", _CHECKOUT_REFUSALS, [header]
+    )
+    created = operation["responses"].pop("200")
+    created["headers"] = {
+        "Location": {"schema": {"type": "string"}},
+        "Idempotency-Replayed": {"schema": {"const": "true"}, "description": "The lease was given before."},
+    }
+    operation["responses"]["201"] = created
+    operation["requestBody"] = {
+        "required": True,
+        "content": {"application/json": {"schema": {"$ref": _REF.format(name="CheckoutBody")}}},
+    }
+    return operation
+
+
+def _heartbeat() -> dict[str, Any]:
+    return _operation("heartbeat", "Keep a lease alive", "HeartbeatAnswer", (*_LEASE_REFUSALS, 410), [_ID])
+
+
+def _return() -> dict[str, Any]:
+    operation = _operation("return", "Return a lease, however often", "LookAnswer", _LEASE_REFUSALS, [_ID])
+    del operation["responses"]["200"]
+    operation["responses"]["204"] = {"description": "The lease holds nothing any more."}
+    return operation
+
+
+def _operation(
+    name: str,
+    summary: str,
+    schema: str,
+    refusals: tuple[int, ...],
+    parameters: list[dict[str, Any]] | None = None,
+) -> dict[str, Any]:
+    responses: dict[str, Any] = {
+        "200": {
+            "description": summary,
+            "content": {"application/json": {"schema": {"$ref": _REF.format(name=schema)}}},
+        }
+    }
+    for status in sorted(refusals):
+        codes = [code for code, kind in PROBLEMS.items() if kind.status == status]
+        responses[str(status)] = {
+            "description": ", ".join(codes),
+            "content": {"application/problem+json": {"schema": {"$ref": _REF.format(name="Problem")}}},
+        }
+    return {"operationId": name, "summary": summary, "parameters": parameters or [], "responses": responses}
+
+
+def _query(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "in": "query", "required": False, "schema": schema}

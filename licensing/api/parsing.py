@@ -1,0 +1,143 @@
+"""From the bytes of a checkout to what the operation takes."""
+
+import hashlib
+import re
+import unicodedata
+from typing import Any
+
+import msgspec
+from django.utils.translation import gettext_lazy as _
+
+from licensing.operations.errors import Refused
+from licensing.operations.leases import CheckoutRequest, Program
+
+from .exchange import MAX_BODY, Call
+from .messages import CheckoutBody
+
+_decode = msgspec.json.Decoder(CheckoutBody).decode
+_decode_any = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+LONGEST_NAME = 64
+_UNREADABLE = ("Cc", "Cf", "Cs")
+
+
+def read_checkout(call: Call, client_id: int) -> tuple[CheckoutRequest, dict[str, int]]:
+    """The checkout that a call asks for, and the serials of the grants that the client already has.
+
+    Raises:
+        Refused: unsupported_media_type, body_too_large, malformed_json, validation_failed.
+    """
+    body = _checked(_parse(_body_of(call)))
+    idempotency_key = _idempotency_key(call.header("idempotency-key"))
+    request = CheckoutRequest(
+        client_id=client_id,
+        modules=body.modules,
+        optional=body.optional,
+        workstation=body.workstation,
+        user=body.user,
+        program=Program(body.program.name, body.program.version, body.program.built_on),
+        key=body.key,
+        idempotency_key=idempotency_key,
+        body_sha256=hashlib.sha256(_encode(body)).hexdigest() if idempotency_key else "",
+    )
+    return request, body.known_grants
+
+
+def _body_of(call: Call) -> bytes:
+    media_type = (call.header("content-type") or "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise Refused("unsupported_media_type")
+    body = call.read_body(MAX_BODY + 1)
+    if len(body) > MAX_BODY:
+        raise Refused("body_too_large")
+    return body
+
+
+def _parse(body: bytes) -> CheckoutBody:
+    try:
+        return _decode(body)
+    except msgspec.ValidationError as error:
+        _refuse_unless_object(body)
+        raise invalid(*_explained(str(error))) from None
+    # A deep nesting and broken UTF-8 are not msgspec's own errors.
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        raise Refused("malformed_json") from None
+
+
+def _refuse_unless_object(body: bytes) -> None:
+    try:
+        whole = _decode_any(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        raise Refused("malformed_json") from None
+    if not isinstance(whole, dict):
+        raise Refused("malformed_json")
+
+
+def _checked(body: CheckoutBody) -> CheckoutBody:
+    """The rules that types do not hold: different codes, readable names of 1..64 code points."""
+    seen: set[str] = set()
+    for field, codes in (("modules", body.modules), ("optional", body.optional)):
+        for place, code in enumerate(codes):
+            _refuse_unreadable(f"/{field}/{place}", code)
+            if code in seen:
+                raise invalid(f"/{field}/{place}", _("The module is named twice."))
+            seen.add(code)
+    _refuse_unreadable("/program/name", body.program.name)
+    _refuse_unreadable("/program/version", body.program.version)
+    return msgspec.structs.replace(
+        body,
+        workstation=_name("/workstation", body.workstation),
+        user=_name("/user", body.user),
+    )
+
+
+def _name(field: str, text: str) -> str:
+    _refuse_unreadable(field, text)
+    name = unicodedata.normalize("NFC", text).strip()
+    if not 1 <= len(name) <= LONGEST_NAME:
+        raise invalid(field, _("The text must have 1 to 64 characters."))
+    return name
+
+
+def _refuse_unreadable(field: str, text: str) -> None:
+    # Printable text has no control or format character; the test is one C call for the usual case.
+    if not text.isprintable() and any(unicodedata.category(letter) in _UNREADABLE for letter in text):
+        raise invalid(field, _("The text has a control or format character."))
+
+
+def _idempotency_key(value: str | None) -> str | None:
+    if value is None:
+        return None
+    if not 1 <= len(value) <= 64 or not all(" " <= letter <= "~" for letter in value):
+        raise invalid("Idempotency-Key", _("The header must have 1 to 64 printable ASCII characters."))
+    return value
+
+
+def invalid(field: str, message: Any) -> Refused:
+    """The refusal `validation_failed` for one field."""
+    return Refused("validation_failed", errors=[{"field": field, "message": message}])
+
+
+def _explained(error: str) -> tuple[str, Any]:
+    """msgspec's sentence as a JSON pointer and a sentence of ours."""
+    text, _at, path = error.partition(" - at `")
+    pointer = _pointer(path.rstrip("`"))
+    if found := re.fullmatch(r"Object contains unknown field `(.*)`", text, re.DOTALL):
+        return f"{pointer}/{_escaped(found[1])}", _("This member is not known.")
+    if found := re.fullmatch(r"Object missing required field `(.*)`", text):
+        return f"{pointer}/{found[1]}", _("This member is missing.")
+    if "length" in text:
+        return pointer, _("The value is too long or too short.")
+    if text.startswith("Invalid RFC3339"):
+        return pointer, _("The value must be a date such as 2026-09-01.")
+    return pointer, _("The value has the wrong type.")
+
+
+def _pointer(path: str) -> str:
+    """`$.modules[0]` as `/modules/0` (RFC 6901)."""
+    return re.sub(r"\[(\d+|\.\.\.)\]", r"/\1", path.removeprefix("$").replace(".", "/")).replace("/...", "")
+
+
+def _escaped(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1")
