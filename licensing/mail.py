@@ -110,8 +110,8 @@ class _Utf8(str):
 
     __slots__ = ()
 
-    def encode(self, *_encoding: str) -> bytes:
-        return super().encode("utf-8")
+    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
+        return super().encode("utf-8", errors)
 
 
 class _Utf8LogIn(smtplib.SMTP):

@@ -54,8 +54,8 @@ def entitlements() -> dict[str, Entitlement]:
     found = {}
     rows = VirtualKey.objects.filter(state=KeyState.ACTIVE).values_list("id", "number", "grant")
     for key_id, number, grant_jws in rows:
-        grant = _verified_grant(grant_jws, keys, installation, number)
-        if grant is not None:
+        grant = _verified_grant(grant_jws, keys, installation, number) if grant_jws else None
+        if grant_jws and grant is not None:
             found[number] = _entitlement(key_id, grant, grant_jws, offline)
     return found
 
