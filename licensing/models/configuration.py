@@ -49,6 +49,11 @@ class Configuration(models.Model):
     smtp_password = SealedField(_("SMTP password"), null=True, blank=True)
     mail_sender = models.EmailField(_("Sender's address"), blank=True)
 
+    # The vendor's profile: where an activation code is asked for without a network.
+    activation_sms = models.CharField(_("Number for SMS"), max_length=20, default="7148", blank=True)
+    activation_email = models.EmailField(_("Address for e-mail"), default="mk@comarch.pl", blank=True)
+    activation_phone = models.CharField(_("Number for telephone calls"), max_length=30, blank=True)
+
     class Meta:
         constraints = [
             models.CheckConstraint(condition=Q(id=1), name="configuration_is_one"),

@@ -1,7 +1,35 @@
-"""Who gets an account: only those whom an administrator invites."""
+"""Logging in: who gets an account, the first run, invitations."""
+
+from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
-from django.http import HttpRequest
+from django.contrib.auth.decorators import login_not_required
+from allauth.account.views import LoginView
+from allauth.mfa.adapter import DefaultMFAAdapter
+from django import forms
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.utils.decorators import method_decorator
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+
+from licensing.models.sealed import seal, unseal
+from licensing.operations.clock import portal_now
+from licensing.operations.errors import Refused
+from licensing.operations.users import (
+    accept_invitation,
+    create_first_administrator,
+    invited_user,
+    needs_first_administrator,
+)
+
+from .forms import PageForm
+
+MFA_PURPOSE = "mfa secret"
 
 
 class ClosedAccountAdapter(DefaultAccountAdapter):
@@ -9,3 +37,102 @@ class ClosedAccountAdapter(DefaultAccountAdapter):
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
+
+
+class SealedMFAAdapter(DefaultMFAAdapter):
+    """Second factors are stored sealed by the key file, like every other secret."""
+
+    def encrypt(self, text: str) -> str:
+        return seal(MFA_PURPOSE, text)
+
+    def decrypt(self, encrypted_text: str) -> str:
+        return unseal(MFA_PURPOSE, encrypted_text)
+
+
+class PortalLoginView(LoginView):  # type: ignore[misc]
+    """The log-in page; before there is an administrator it leads to the first-run page."""
+
+    @method_decorator(login_not_required)
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if needs_first_administrator():
+            return redirect("first_run")
+        response: HttpResponseBase = super().dispatch(request, *args, **kwargs)
+        return response
+
+
+class NewPasswordForm(PageForm):
+    """A password, typed twice."""
+
+    password = forms.CharField(
+        label=gettext_lazy("Password"),
+        strip=False,
+        help_text=gettext_lazy("At least 10 characters, not a common one, not like the user name."),
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+    password_again = forms.CharField(
+        label=gettext_lazy("Password, once more"),
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        both = [cleaned.get(name) for name in ("password", "password_again")]
+        if None not in both and both[0] != both[1]:
+            self.add_error("password_again", _("The two passwords differ."))
+        return cleaned
+
+
+class FirstRunForm(NewPasswordForm):
+    """The first administrator, made by whoever sees the console of the portal's start."""
+
+    token = forms.CharField(
+        label=gettext_lazy("One-time token"),
+        help_text=gettext_lazy("It is printed where the portal was started, and is made anew at each start."),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+    username = forms.CharField(
+        label=gettext_lazy("User name"),
+        max_length=150,
+        widget=forms.TextInput(attrs={"autocomplete": "username"}),
+    )
+    email = forms.EmailField(label=gettext_lazy("E-mail"), required=False)
+    field_order = ("token", "username", "email", "password", "password_again")
+
+
+@login_not_required
+@never_cache
+@sensitive_post_parameters()
+def first_run(request: HttpRequest) -> HttpResponse:
+    """Make the first administrator; over as soon as there is one."""
+    if not needs_first_administrator():
+        return redirect("account_login")
+    form = FirstRunForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        given = form.cleaned_data
+        if form.carry_out(
+            lambda: create_first_administrator(
+                portal_now(), given["token"], given["username"], given["password"], given["email"]
+            )
+        ):
+            messages.success(request, _("The administrator is made. Log in to go on."))
+            return redirect("account_login")
+    return render(request, "account/first_run.html", {"form": form})
+
+
+@login_not_required
+@never_cache
+@sensitive_post_parameters()
+def invitation(request: HttpRequest, uid: str, token: str) -> HttpResponse:
+    """Where an invited user chooses a password."""
+    try:
+        user = invited_user(uid, token)
+    except Refused as refused:
+        return render(request, "account/invitation_over.html", {"sentence": refused.detail}, status=410)
+    form = NewPasswordForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        password = form.cleaned_data["password"]
+        if form.carry_out(lambda: accept_invitation(portal_now(), uid, token, password)):
+            messages.success(request, _("Your password is set. Log in to go on."))
+            return redirect("account_login")
+    return render(request, "account/invitation.html", {"form": form, "invited": user})

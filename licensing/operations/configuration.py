@@ -1,0 +1,185 @@
+"""The administrator's Configuration: reading it, changing it, putting it back."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import connection, models, transaction
+from django.utils.translation import gettext as _
+
+from licensing.models import Configuration, Role
+
+from .actors import Actor
+from .errors import Refused
+from .events import record
+from .installation import bump_version
+
+SECRETS = ("proxy_password", "smtp_password")
+# A password is good for the server it was given for, and is shown to no other.
+SECRET_BOUND_TO = {
+    "proxy_password": ("proxy_host", "proxy_port"),
+    "smtp_password": ("smtp_host", "smtp_port", "smtp_security"),
+}
+HOST = re.compile(r"(?=.{1,253}\Z)(\[[0-9A-Fa-f:.]+\]|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]+|[\w-]+(\.[\w-]+)*\.?)\Z")
+
+
+@dataclass(frozen=True)
+class Change:
+    """One setting that changed. A secret's values are told to nobody: both are None."""
+
+    field: str
+    before: Any
+    after: Any
+
+
+def configuration() -> Configuration:
+    """The one row of settings, in one query; the passwords are fetched only where they are used."""
+    return Configuration.objects.defer(*SECRETS).filter(pk=1).first() or Configuration()
+
+
+def stored_secrets() -> frozenset[str]:
+    """Which passwords are stored, without opening them."""
+    held = [name for name in SECRETS if _is_stored(name)]
+    return frozenset(held)
+
+
+def change_configuration(now: datetime, actor: Actor, **fields: Any) -> list[Change]:
+    """Set the fields given; those left out stay as they are.
+
+    A password: None leaves it, an empty text forgets it. Moving to another server forgets the password
+    that was given for the old one, unless a new one comes along.
+
+    Raises:
+        Refused: `not_permitted`; `validation_failed` with `errors`, a list of sentences by field.
+    """
+    actor.require(Role.ADMINISTRATOR)
+    with transaction.atomic():
+        row = _locked()
+        return _store(now, actor, row, _cleaned(fields, row), "configuration_changed")
+
+
+def restore_defaults(now: datetime, actor: Actor) -> list[Change]:
+    """Put every setting back to its default, the passwords forgotten."""
+    actor.require(Role.ADMINISTRATOR)
+    with transaction.atomic():
+        return _store(now, actor, _locked(), _defaults(), "configuration_defaults_restored")
+
+
+def changes_of_restoring() -> list[Change]:
+    """What `restore_defaults` would change now."""
+    return _changes(configuration(), _defaults())
+
+
+def addresses(text: str) -> list[str]:
+    """The e-mail addresses of a field that may hold several."""
+    return [address for address in re.split(r"[\s,;]+", text) if address]
+
+
+def _locked() -> Configuration:
+    Configuration.objects.get_or_create(pk=1)
+    return Configuration.objects.select_for_update().defer(*SECRETS).get(pk=1)
+
+
+def _is_stored(name: str) -> bool:
+    return Configuration.objects.filter(pk=1, **{f"{name}__isnull": False}).exists()
+
+
+def _fields() -> "list[models.Field[Any, Any]]":
+    return [field for field in Configuration._meta.concrete_fields if not field.primary_key]
+
+
+def _defaults() -> dict[str, Any]:
+    values = {field.name: field.get_default() for field in _fields()}
+    return {name: "" if name in SECRETS else value for name, value in values.items()}
+
+
+def _cleaned(fields: Mapping[str, Any], row: Configuration) -> dict[str, Any]:
+    """The values to store, stripped and checked together with those that stay."""
+    unknown = fields.keys() - {field.name for field in _fields()}
+    if unknown:
+        raise TypeError(f"no such setting: {', '.join(sorted(unknown))}")
+    values = {
+        name: value.strip() if isinstance(value, str) and name not in SECRETS else value
+        for name, value in fields.items()
+        if not (name in SECRETS and value is None)
+    }
+    if "admin_email" in values:
+        values["admin_email"] = ", ".join(addresses(values["admin_email"]))
+    _check({**{f.name: getattr(row, f.name) for f in _fields() if f.name not in SECRETS}, **values}, values)
+    return values
+
+
+def _check(whole: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    errors: dict[str, list[str]] = {}
+    for field in _fields():
+        if field.name in given and field.name not in SECRETS:
+            _check_field(field, whole[field.name], errors)
+    _check_together(whole, given, errors)
+    if errors:
+        raise Refused("validation_failed", _("Some settings cannot be stored as given."), errors=errors)
+
+
+def _check_field(field: "models.Field[Any, Any]", value: Any, errors: dict[str, list[str]]) -> None:
+    try:
+        field.clean(value, None)
+        if field.name == "admin_email":
+            for address in addresses(value):
+                validate_email(address)
+    except ValidationError as error:
+        errors.setdefault(field.name, []).extend(error.messages)
+
+
+def _check_together(whole: Mapping[str, Any], given: Mapping[str, Any], errors: dict[str, list[str]]) -> None:
+    def wrong(name: str, sentence: str) -> None:
+        errors.setdefault(name, []).append(sentence)
+
+    for name in ("proxy_host", "smtp_host"):
+        if whole[name] and not HOST.match(whole[name]):
+            wrong(name, _("Enter a name or an address alone, without “http://” and without a port."))
+    if whole["proxy_host"] and not whole["proxy_port"]:
+        wrong("proxy_port", _("A proxy needs a port, from 1 to 65535."))
+    if whole["proxy_port"] and not whole["proxy_host"]:
+        wrong("proxy_host", _("Enter the proxy's address, or leave the port empty too."))
+    if whole["smtp_host"] and not whole["mail_sender"]:
+        wrong("mail_sender", _("Enter the address that the portal's mails come from."))
+    if whole["clustered"] and not whole["cluster_name"]:
+        wrong("cluster_name", _("Enter the name of the SQL cluster."))
+    if given.get("clustered") and connection.vendor == "sqlite":
+        wrong("clustered", _("A clustered installation needs PostgreSQL; this portal runs on SQLite."))
+
+
+def _changes(row: Configuration, values: Mapping[str, Any]) -> list[Change]:
+    open_ones = [
+        Change(name, getattr(row, name), value)
+        for name, value in values.items()
+        if name not in SECRETS and getattr(row, name) != value
+    ]
+    moved = {change.field for change in open_ones}
+    return open_ones + [
+        Change(name, None, None) for name in SECRETS if _secret_changes(name, values.get(name), moved)
+    ]
+
+
+def _secret_changes(name: str, given: str | None, moved: set[str]) -> bool:
+    if given:
+        return True
+    forgotten = given == "" or not moved.isdisjoint(SECRET_BOUND_TO[name])
+    return forgotten and _is_stored(name)
+
+
+def _store(
+    now: datetime, actor: Actor, row: Configuration, values: Mapping[str, Any], kind: str
+) -> list[Change]:
+    changes = _changes(row, values)
+    if not changes:
+        return []
+    new = {c.field: (values.get(c.field) or None) if c.field in SECRETS else c.after for c in changes}
+    Configuration.objects.filter(pk=row.pk).update(**new)
+    told = [{"field": c.field, "before": c.before, "after": c.after} for c in changes]
+    record(kind, now, actor, "configuration", changes=told)
+    bump_version()
+    return changes

@@ -1,0 +1,32 @@
+"""Small pieces that many pages show."""
+
+from django import template
+from django.http import QueryDict
+from django.templatetags.static import static
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+register = template.Library()
+
+
+@register.simple_tag
+def icon(name: str, css_class: str = "") -> SafeString:
+    """A picture of the sprite; decoration only, the words stand beside it."""
+    sprite = static("vendor/tabler/icons.svg")
+    return format_html(
+        '<svg class="icon {}" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>',
+        css_class,
+        sprite,
+        name,
+    )
+
+
+@register.simple_tag(takes_context=True)
+def address(context: template.Context, **changes: object) -> str:
+    """The query string of this page with some parameters set (None: left out): for links to sort and page."""
+    query: QueryDict = context["request"].GET.copy()
+    for name, value in changes.items():
+        query.pop(name, None)
+        if value is not None:
+            query[name] = str(value)
+    return "?" + query.urlencode()

@@ -1,0 +1,64 @@
+"""What a page says when it cannot be shown. None of these asks the database, which may be the cause."""
+
+import uuid
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.utils.translation import gettext as _
+from django.views.decorators.csrf import requires_csrf_token
+
+
+def _failure(status: int, title: str, sentence: str, **more: Any) -> HttpResponse:
+    """Rendered without the request, so that no context processor runs."""
+    context = {"status": status, "title": title, "sentence": sentence, **more}
+    return HttpResponse(render_to_string("failure.html", context), status=status)
+
+
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """400."""
+    return _failure(
+        400,
+        _("The portal cannot read this request"),
+        _("The address or the form is damaged, or the portal is called by a name that it does not know."),
+    )
+
+
+def permission_denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """403."""
+    return _failure(
+        403,
+        _("Your role does not allow this"),
+        _("Ask an administrator of the portal to do it, or to give you another role."),
+    )
+
+
+def page_not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """404."""
+    return _failure(
+        404,
+        _("There is no such page"),
+        _("What you look for may have ended, or was removed. The tabs lead everywhere."),
+    )
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """500, with a number that stands in the log too."""
+    return _failure(
+        500,
+        _("The portal has failed here"),
+        _("This is a fault of the portal. Nothing was changed half-way; programs go on with what they have."),
+        incident=getattr(request, "incident", None) or uuid.uuid4().hex[:12],
+    )
+
+
+@requires_csrf_token
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """403, where a form does not come from a page of ours."""
+    return _failure(
+        403,
+        _("This form is too old"),
+        _(
+            "It was made before you logged in anew, or the browser keeps no cookies. Go back, load the page again, and send it once more."
+        ),
+    )

@@ -1,0 +1,56 @@
+"""What every form of the pages shares: Tabler's looks, and an operation's refusal shown where it belongs."""
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from django import forms
+
+from licensing.operations.errors import Refused
+
+T = TypeVar("T")
+
+
+def _css_class(widget: forms.Widget) -> str:
+    if isinstance(widget, forms.CheckboxInput):
+        return "form-check-input"
+    if isinstance(widget, forms.Select) and not isinstance(widget, forms.RadioSelect):
+        return "form-select"
+    return "form-control"
+
+
+class PageForm(forms.Form):
+    """A form that carries out one operation."""
+
+    template_name = "forms/form.html"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("label_suffix", "")
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.widget.attrs.setdefault("class", _css_class(field.widget))
+
+    def carry_out(self, operation: Callable[[], T]) -> "Outcome[T] | None":
+        """Run the operation; where it refuses, show its sentences at the fields, and return None."""
+        try:
+            return Outcome(operation())
+        except Refused as refused:
+            if refused.code == "not_permitted":
+                raise
+            self.show(refused)
+            return None
+
+    def show(self, refused: Refused) -> None:
+        """Put the sentences of a refusal at the fields that they are about, the rest above the form."""
+        by_field: dict[str, list[str]] = refused.data.get("errors") or {}
+        for name, sentences in by_field.items():
+            for sentence in sentences:
+                self.add_error(name if name in self.fields else None, str(sentence))
+        if not by_field:
+            self.add_error(None, str(refused.detail or refused.code))
+
+
+class Outcome(Generic[T]):
+    """What a carried out operation returned; always true, also where that is nothing."""
+
+    def __init__(self, value: T) -> None:
+        self.value = value

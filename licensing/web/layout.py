@@ -1,0 +1,109 @@
+"""What stands on every page: the status light with its reason, the tabs, who is logged in."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.functional import SimpleLazyObject
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from licensing.models import Role, User
+from licensing.operations.clock import portal_now
+from licensing.operations.health import worker_silent
+from licensing.operations.status import Status, status
+
+from .words import LIGHTS, reason_sentence
+
+
+@dataclass(frozen=True)
+class Tab:
+    """One entry of the navigation; `open` on the pages that belong to it."""
+
+    label: Any
+    icon: str
+    url: str
+    open: bool
+
+
+@dataclass(frozen=True)
+class StatusBar:
+    """The light, why it shows that colour, and how long the modules work without another contact."""
+
+    light: str
+    title: str
+    sentences: list[str]
+    runway: datetime | None
+    contact_failing: bool
+    worker_silent: bool
+
+
+# name of the first page, label, icon, role
+TABS = [
+    ("modules", gettext_lazy("Available modules"), "apps", Role.VIEWER),
+    ("leases", gettext_lazy("Taken modules"), "device-desktop", Role.VIEWER),
+    ("configuration", gettext_lazy("Configuration"), "settings", Role.VIEWER),
+    ("refusals", gettext_lazy("Refusals"), "ban", Role.VIEWER),
+    ("events", gettext_lazy("Events"), "history", Role.VIEWER),
+    ("clients", gettext_lazy("ERP clients"), "plug", Role.ADMINISTRATOR),
+    ("users", gettext_lazy("Users"), "users", Role.ADMINISTRATOR),
+]
+
+
+def layout(request: HttpRequest) -> dict[str, Any]:
+    """The context of the layout; read only when a template asks for it."""
+    user = getattr(request, "user", None)
+    context: dict[str, Any] = {
+        "now": SimpleLazyObject(portal_now),
+        "version": settings.VERSION,
+        "without_tls": not request.is_secure(),
+    }
+    if isinstance(user, User) and user.is_authenticated:
+        role = Role(user.role)
+        context |= {
+            "tabs": _tabs(role, request.path),
+            "may_operate": role.may(Role.OPERATOR),
+            "may_administer": role.may(Role.ADMINISTRATOR),
+            "status_bar": SimpleLazyObject(lambda: status_bar(portal_now())),
+        }
+    return context
+
+
+def status_bar(now: datetime) -> StatusBar:
+    """The state of the portal in words."""
+    found = status(now)
+    silent = worker_silent(now)
+    sentences = [reason_sentence(reason) for reason in found.reasons]
+    if silent:
+        sentences.append(_("The worker stands still: contact, mail and tidying wait for it."))
+    light = "yellow" if silent and found.light == "green" else found.light
+    return StatusBar(
+        light=light,
+        title=str(LIGHTS[light]),
+        sentences=sentences,
+        runway=_runway(found),
+        contact_failing="contact_failing" in found.reasons or "contact_lost" in found.reasons,
+        worker_silent=silent,
+    )
+
+
+def _runway(found: Status) -> datetime | None:
+    """The earliest moment at which a key that works now stops for want of contact."""
+    deadlines = [
+        key.contact_deadline
+        for key in found.keys
+        if key.contact_deadline is not None and key.contact_deadline > found.server_time
+    ]
+    return min(deadlines, default=None)
+
+
+def _tabs(role: Role, path: str) -> list[Tab]:
+    tabs = []
+    for name, label, icon, needed in TABS:
+        if role.may(needed):
+            url = reverse(name)
+            tabs.append(Tab(label, icon, url, path == url or (url != "/" and path.startswith(url + "/"))))
+    return tabs

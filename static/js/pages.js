@@ -1,0 +1,129 @@
+// What makes the pages more comfortable; each of them works without it.
+(function () {
+  "use strict";
+
+  // --- menus: one click outside, or Escape, closes them
+  document.addEventListener("click", function (event) {
+    document.querySelectorAll("details.menu[open]").forEach(function (menu) {
+      if (!menu.contains(event.target)) menu.removeAttribute("open");
+    });
+  });
+  document.addEventListener("keydown", function (event) {
+    if (event.key === "Escape") {
+      document.querySelectorAll("details.menu[open]").forEach(function (menu) {
+        menu.removeAttribute("open");
+        menu.querySelector("summary").focus();
+      });
+    }
+    const typing = event.target.closest("input, textarea, select, [contenteditable]");
+    if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
+      const search = document.querySelector("[data-search]");
+      if (search) {
+        event.preventDefault();
+        search.focus();
+      }
+    }
+  });
+
+  // --- copying
+  function say(button, words) {
+    const status = document.getElementById("spoken");
+    if (status) status.textContent = words;
+    const label = button.querySelector("[data-copy-label]") || button;
+    const before = label.textContent;
+    label.textContent = words;
+    window.setTimeout(function () {
+      label.textContent = before;
+    }, 2000);
+  }
+
+  function select(element) {
+    const range = document.createRange();
+    range.selectNodeContents(element);
+    const selection = window.getSelection();
+    selection.removeAllRanges();
+    selection.addRange(range);
+  }
+
+  function copy(element) {
+    if (navigator.clipboard && window.isSecureContext) {
+      return navigator.clipboard.writeText(element.textContent.trim());
+    }
+    // Without TLS a browser offers the old way only.
+    select(element);
+    return document.execCommand("copy") ? Promise.resolve() : Promise.reject(new Error("copy"));
+  }
+
+  document.addEventListener("click", function (event) {
+    const button = event.target.closest("[data-copy]");
+    if (!button) return;
+    const element = document.getElementById(button.dataset.copy);
+    copy(element).then(
+      function () { say(button, button.dataset.copied); },
+      function () { select(element); }
+    );
+  });
+
+  // --- picking rows of a list
+  function picks(form) {
+    return Array.from(form.querySelectorAll("[data-pick]"));
+  }
+
+  function count(form) {
+    const all = picks(form);
+    const picked = all.filter(function (box) { return box.checked; });
+    const whole = form.querySelector("[data-pick-all]");
+    if (whole) {
+      whole.checked = all.length > 0 && picked.length === all.length;
+      whole.indeterminate = picked.length > 0 && picked.length < all.length;
+    }
+    form.querySelectorAll("[data-picked-count]").forEach(function (place) {
+      place.textContent = String(picked.length);
+    });
+    form.querySelectorAll("[data-needs-pick]").forEach(function (button) {
+      button.disabled = picked.length === 0;
+    });
+  }
+
+  document.addEventListener("change", function (event) {
+    const form = event.target.closest("[data-picking]");
+    if (!form) return;
+    if (event.target.matches("[data-pick-all]")) {
+      picks(form).forEach(function (box) { box.checked = event.target.checked; });
+    }
+    count(form);
+  });
+  function countAll() {
+    document.querySelectorAll("[data-picking]").forEach(count);
+  }
+  document.addEventListener("htmx:afterSettle", countAll);
+  countAll();
+
+  // --- confirming by typing a name
+  document.querySelectorAll("[data-confirm-with]").forEach(function (field) {
+    const button = field.form.querySelector("[data-confirmed]");
+    function check() {
+      button.disabled = field.value.trim() !== field.dataset.confirmWith;
+    }
+    field.addEventListener("input", check);
+    check();
+  });
+
+  // --- files dropped on their field
+  document.querySelectorAll("[data-drop]").forEach(function (zone) {
+    const field = zone.querySelector("input[type=file]");
+    ["dragenter", "dragover"].forEach(function (name) {
+      zone.addEventListener(name, function (event) {
+        event.preventDefault();
+        zone.classList.add("over");
+      });
+    });
+    ["dragleave", "drop"].forEach(function (name) {
+      zone.addEventListener(name, function () { zone.classList.remove("over"); });
+    });
+    zone.addEventListener("drop", function (event) {
+      event.preventDefault();
+      if (event.dataTransfer.files.length) field.files = event.dataTransfer.files;
+    });
+  });
+})();
