@@ -9,8 +9,9 @@ from .endings import Ending, end_leases
 from .errors import Refused
 from .lease_rows import LeaseRow, held_lease, read_leases
 from .lease_values import HeldLease, LeaseCall
-from .standing import Standing, read_seats, stand, store_standing
+from .standing import read_seats, stand
 from .terms import Terms
+from .verdicts import carry_out
 
 # How long an ended lease is remembered.
 MEMORY = timedelta(days=30)
@@ -23,12 +24,11 @@ def run_heartbeat(
     rows = read_leases(cursor, {call.lease_id.hex for call in calls}, lock=True)
     live = own_live(rows, calls, now)
     seats = read_seats(cursor, live) if live else {}
-    judged = {
+    verdicts = {
         row.id: stand(row, seats.get(row.id, {}), terms, now, max(row.expires_at, now + terms.inactivity))
         for row in live.values()
     }
-    _end(cursor, rows, {key: end for key, end in judged.items() if isinstance(end, Ending)})
-    store_standing(cursor, rows, {key: go for key, go in judged.items() if isinstance(go, Standing)}, now)
+    carry_out(cursor, rows, verdicts, now, heard=True)
     return [told(rows.get(call.lease_id.hex), call, terms, now, live_only=True) for call in calls]
 
 
@@ -50,11 +50,11 @@ def run_look(cursor: CursorWrapper, call: LeaseCall, now: datetime, terms: Terms
     rows = read_leases(cursor, [call.lease_id.hex])
     live = own_live(rows, [call], now)
     for row in live.values():
-        judged = stand(row, read_seats(cursor, live).get(row.id, {}), terms, now, row.expires_at)
-        if isinstance(judged, Ending):
-            _end(cursor, rows, {row.id: judged})
+        verdict = stand(row, read_seats(cursor, live).get(row.id, {}), terms, now, row.expires_at)
+        if isinstance(verdict, Ending):
+            carry_out(cursor, rows, {row.id: verdict}, now)
         else:
-            row.expires_at, row.expires_as = judged.expires_at, judged.expires_as
+            row.expires_at = verdict.expires_at
     return told(rows.get(call.lease_id.hex), call, terms, now)
 
 
@@ -87,9 +87,3 @@ def _known(row: LeaseRow | None, call: LeaseCall, now: datetime) -> bool:
 
 def _not_found() -> Refused:
     return Refused("lease_not_found")
-
-
-def _end(cursor: CursorWrapper, rows: Mapping[str, LeaseRow], endings: Mapping[str, Ending]) -> None:
-    end_leases(cursor, endings)
-    for lease_id, ending in endings.items():
-        rows[lease_id].ended_at, rows[lease_id].ended_reason = ending.at, ending.reason

@@ -16,12 +16,12 @@ from .actors import Actor
 from .checkout import run_checkout
 from .endings import Ending, end_leases, end_whatever_is_overdue
 from .errors import Refused
-from .events import record
 from .heartbeat import run_heartbeat, run_look, run_return
 from .lease_rows import read_leases
 from .lease_values import Checkout, CheckoutRequest, HeldLease, HeldModule, LeaseCall, Program
 from .terms import read_terms
 from .transactions import in_transaction
+from .verdicts import record_release
 from .withdrawal import apply_grant, clamp_to_deadlines, end_leases_of_key
 
 __all__ = [
@@ -97,17 +97,7 @@ def _release(cursor: CursorWrapper, ids: Sequence[str], now: datetime, actor: Ac
     rows = read_leases(cursor, ids)
     ended = end_leases(cursor, {key: Ending(now, "released_by_admin") for key in rows})
     for lease_id in ended:
-        row = rows[lease_id]
-        record(
-            "lease_released",
-            now,
-            actor,
-            str(UUID(hex=lease_id)),
-            user=row.user,
-            workstation=row.workstation,
-            modules=[claim.code for claim in row.claims],
-            reason=reason,
-        )
+        record_release(rows[lease_id], now, actor, reason)
     return len(ended)
 
 

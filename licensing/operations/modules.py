@@ -106,7 +106,8 @@ def holders(key: str, code: str, now: datetime) -> list[Holder]:
     with connection.cursor() as cursor:
         words = words_of(cursor)
         cursor.execute(
-            'SELECT l.id, s.number, l.workstation, l."user", l.taken_at, l.last_seen_at, l.expires_at, s.ends_at'
+            'SELECT l.id, s.number, l.workstation, l."user", l.taken_at, l.last_seen_at, l.expires_at,'
+            " s.ends_at"
             " FROM licensing_seat s JOIN licensing_lease l ON l.id = s.lease_id"
             " JOIN licensing_module m ON m.id = s.module_id"
             " JOIN licensing_virtualkey k ON k.id = m.key_id"

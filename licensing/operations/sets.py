@@ -22,6 +22,7 @@ class SqliteWords:
     for_update = ""  # an IMMEDIATE transaction already holds the whole database
     greatest = "MAX"
     json = ""
+    array_length = "json_array_length"
 
     def among(self, kind: str) -> str:
         """The right side of `column IN …`; its one parameter comes from `members`."""
@@ -34,7 +35,7 @@ class SqliteWords:
     def rows(self, alias: str, **kinds: str) -> str:
         """A table of given rows for FROM; its parameters come from `columns`."""
         parts = ", ".join(f"value->>{place} AS {name}" for place, name in enumerate(kinds))
-        return f"(SELECT {parts} FROM json_each(%s)) AS {alias}"
+        return f"(SELECT {parts} FROM json_each(%s)) AS {alias}"  # noqa: S608
 
     def columns(self, rows: Sequence[Row]) -> list[Any]:
         """The parameters of `rows`."""
@@ -65,6 +66,7 @@ class PostgresWords:
     for_update = " FOR UPDATE"
     greatest = "GREATEST"
     json = "::jsonb"
+    array_length = "jsonb_array_length"
 
     def among(self, kind: str) -> str:
         """The right side of `column IN …`; its one parameter comes from `members`."""

@@ -1,13 +1,13 @@
 """On what a live lease stands: whether it goes on, and until when."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db.backends.utils import CursorWrapper
 
 from .endings import Ending
-from .lease_rows import Claim, LeaseRow, encode, write_withdrawn
+from .lease_rows import Claim, LeaseRow
 from .seats import Place
 from .sets import words_of
 from .terms import Terms
@@ -128,50 +128,3 @@ def _conclude(bounds: _Bounds, row: LeaseRow, now: datetime, wanted: datetime) -
     if expires_at <= now:
         return Ending(expires_at, reason)
     return Standing(expires_at, reason, bounds.marks)
-
-
-def store_standing(
-    cursor: CursorWrapper,
-    rows: Mapping[str, LeaseRow],
-    standing: Mapping[str, Standing],
-    seen_at: datetime | None = None,
-) -> None:
-    """Write down until when leases go on, and that they were heard of at `seen_at`, if they were."""
-    if not standing:
-        return
-    words = words_of(cursor)
-    for lease_id, go in standing.items():
-        row = rows[lease_id]
-        row.expires_at, row.expires_as = go.expires_at, go.expires_as
-        row.last_seen_at = seen_at or row.last_seen_at
-    cursor.execute(
-        "UPDATE licensing_lease SET last_seen_at = r.seen, expires_at = r.ends, expires_as = r.reason"  # noqa: S608
-        f" FROM {words.rows('r', lease='id', seen='instant', ends='instant', reason='text')}"
-        " WHERE licensing_lease.id = r.lease",
-        words.columns(
-            [
-                (key, words.instant(rows[key].last_seen_at), words.instant(go.expires_at), go.expires_as)
-                for key, go in standing.items()
-            ]
-        ),
-    )
-    for lease_id, go in standing.items():
-        if go.marks:
-            _mark(cursor, rows[lease_id], go.marks)
-
-
-def _mark(cursor: CursorWrapper, row: LeaseRow, marks: Mapping[Place, datetime]) -> None:
-    """Mark seats as taken away whose marks were edited away."""
-    words = words_of(cursor)
-    for (key_id, code), ends_at in marks.items():
-        row.withdrawn[code] = ends_at
-        cursor.execute(
-            "UPDATE licensing_seat SET ends_at = %s WHERE lease_id = %s AND module_id IN"
-            " (SELECT id FROM licensing_module WHERE key_id = %s AND code = %s)",
-            [words.instant(ends_at), row.id, key_id, code],
-        )
-    text = encode(write_withdrawn(row.withdrawn)).decode()
-    cursor.execute(
-        f"UPDATE licensing_lease SET withdrawn = %s{words.json} WHERE id = %s",  # noqa: S608
-        [text, row.id],
-    )

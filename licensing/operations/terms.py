@@ -39,7 +39,7 @@ class Offer:
         return "module_expired" if self.module_end is not None and now >= self.module_end else "contact_lost"
 
     def out_of_warranty(self, built_on: date | None, now: datetime) -> bool:
-        """Whether the warranty does not cover a program built then; one that does not say counts as of today."""
+        """Whether the warranty does not cover a program built then; without a day, one built today."""
         until = self.module.warranty_until
         if until is None:
             return False

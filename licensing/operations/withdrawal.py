@@ -15,9 +15,10 @@ from .installation import bump_version
 from .lease_rows import read_leases
 from .seats import UNCOUNTED, Place, lock_modules
 from .sets import words_of
-from .standing import Standing, read_seats, stand, store_standing
+from .standing import read_seats, stand
 from .terms import Terms, read_terms
 from .transactions import in_transaction
+from .verdicts import carry_out
 
 
 def apply_grant(key: VirtualKey, grant: Grant, now: datetime) -> None:
@@ -191,6 +192,5 @@ def _reckon(cursor: CursorWrapper, ids: Collection[str], terms: Terms, now: date
         return
     rows = {key: row for key, row in read_leases(cursor, ids, lock=True).items() if row.ended_at is None}
     seats = read_seats(cursor, rows)
-    judged = {key: stand(row, seats.get(key, {}), terms, now, row.expires_at) for key, row in rows.items()}
-    end_leases(cursor, {key: end for key, end in judged.items() if isinstance(end, Ending)})
-    store_standing(cursor, rows, {key: go for key, go in judged.items() if isinstance(go, Standing)})
+    verdicts = {key: stand(row, seats.get(key, {}), terms, now, row.expires_at) for key, row in rows.items()}
+    carry_out(cursor, rows, verdicts, now)

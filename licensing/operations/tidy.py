@@ -1,0 +1,49 @@
+"""Housekeeping around leases: harmless when run twice, and at whatever time."""
+
+from datetime import datetime, timedelta
+
+from licensing.models import Lease, Refusal, Seat
+
+from .checkout import IDEMPOTENCY
+from .heartbeat import MEMORY
+from .leases import expire_overdue
+from .mending import mend
+
+REFUSALS_KEPT = timedelta(days=90)
+# Old rows are deleted so many at a time, so that no checkout waits long.
+AT_ONCE = 1000
+
+
+def tidy_leases(now: datetime) -> int:
+    """Write down what time has ended, mend what hands left, forget leases that ended 30 days ago.
+
+    Gives the number of leases ended by time.
+    """
+    ended = expire_overdue(now)
+    mend(now)
+    forget_ended_leases(now)
+    return ended
+
+
+def forget_ended_leases(now: datetime) -> int:
+    """Delete leases that ended 30 days ago or earlier. Gives their number."""
+    old = Lease.objects.filter(ended_at__lte=now - MEMORY)
+    forgotten = 0
+    while ids := list(old.order_by("ended_at").values_list("pk", flat=True)[:AT_ONCE]):
+        # An ended lease holds no seat, unless a hand gave it one.
+        Seat.objects.filter(lease__in=ids).update(lease=None, ends_at=None)
+        Lease.objects.filter(pk__in=ids).delete()
+        forgotten += len(ids)
+    return forgotten
+
+
+def forget_idempotency_keys(now: datetime) -> int:
+    """Forget the idempotency keys of checkouts 24 h old. Gives their number."""
+    old = Lease.objects.filter(idempotency_key__isnull=False, taken_at__lte=now - IDEMPOTENCY)
+    return old.update(idempotency_key=None, body_sha256="")
+
+
+def forget_refusals(now: datetime) -> int:
+    """Delete refusals older than 90 days. Gives their number."""
+    forgotten, _ = Refusal.objects.filter(at__lt=now - REFUSALS_KEPT).delete()
+    return forgotten

@@ -1,0 +1,102 @@
+"""Carrying out what was judged of leases: some end, the others go on."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from uuid import UUID
+
+from django.db.backends.utils import CursorWrapper
+
+from .actors import PORTAL, Actor
+from .endings import Ending, end_leases
+from .events import record
+from .lease_rows import LeaseRow, encode, write_withdrawn
+from .seats import Place
+from .sets import words_of
+from .standing import Standing
+
+EDITED = "database edited"
+
+
+def carry_out(
+    cursor: CursorWrapper,
+    rows: Mapping[str, LeaseRow],
+    verdicts: Mapping[str, Standing | Ending],
+    now: datetime,
+    *,
+    heard: bool = False,
+) -> None:
+    """Write the verdicts down, in the rows at hand too; `heard`: the leases' programs called just now."""
+    endings = {key: end for key, end in verdicts.items() if isinstance(end, Ending)}
+    standing = {key: go for key, go in verdicts.items() if isinstance(go, Standing)}
+    if endings:
+        _end(cursor, rows, endings, now)
+    if standing:
+        _go_on(cursor, rows, standing, now if heard else None)
+
+
+def record_release(row: LeaseRow, now: datetime, actor: Actor, reason: str) -> None:
+    """Record that a lease was ended by whoever may, and why."""
+    record(
+        "lease_released",
+        now,
+        actor,
+        str(UUID(hex=row.id)),
+        user=row.user,
+        workstation=row.workstation,
+        modules=[claim.code for claim in row.claims],
+        reason=reason,
+    )
+
+
+def _end(
+    cursor: CursorWrapper, rows: Mapping[str, LeaseRow], endings: Mapping[str, Ending], now: datetime
+) -> None:
+    for lease_id in end_leases(cursor, endings):
+        if endings[lease_id].reason == "released_by_admin":
+            record_release(rows[lease_id], now, PORTAL, EDITED)
+    for lease_id, ending in endings.items():
+        rows[lease_id].ended_at, rows[lease_id].ended_reason = ending.at, ending.reason
+
+
+def _go_on(
+    cursor: CursorWrapper,
+    rows: Mapping[str, LeaseRow],
+    standing: Mapping[str, Standing],
+    seen_at: datetime | None,
+) -> None:
+    words = words_of(cursor)
+    for lease_id, go in standing.items():
+        row = rows[lease_id]
+        row.expires_at, row.expires_as = go.expires_at, go.expires_as
+        row.last_seen_at = seen_at or row.last_seen_at
+    cursor.execute(
+        "UPDATE licensing_lease SET last_seen_at = r.seen, expires_at = r.ends, expires_as = r.reason"  # noqa: S608
+        f" FROM {words.rows('r', lease='id', seen='instant', ends='instant', reason='text')}"
+        " WHERE licensing_lease.id = r.lease",
+        words.columns(
+            [
+                (key, words.instant(rows[key].last_seen_at), words.instant(go.expires_at), go.expires_as)
+                for key, go in standing.items()
+            ]
+        ),
+    )
+    for lease_id, go in standing.items():
+        if go.marks:
+            _mark(cursor, rows[lease_id], go.marks)
+
+
+def _mark(cursor: CursorWrapper, row: LeaseRow, marks: Mapping[Place, datetime]) -> None:
+    """Mark seats as taken away whose marks were edited away."""
+    words = words_of(cursor)
+    for (key_id, code), ends_at in marks.items():
+        row.withdrawn[code] = ends_at
+        cursor.execute(
+            "UPDATE licensing_seat SET ends_at = %s WHERE lease_id = %s AND module_id IN"
+            " (SELECT id FROM licensing_module WHERE key_id = %s AND code = %s)",
+            [words.instant(ends_at), row.id, key_id, code],
+        )
+    text = encode(write_withdrawn(row.withdrawn)).decode()
+    cursor.execute(
+        f"UPDATE licensing_lease SET withdrawn = %s{words.json} WHERE id = %s",  # noqa: S608
+        [text, row.id],
+    )
