@@ -7,10 +7,12 @@ Levels as the Configuration has them: 0 exceptions only, 1 also contacts, keys a
 import logging
 import re
 import threading
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from concurrent_log_handler import ConcurrentTimedRotatingFileHandler
+from django.conf import settings
 
 FILE = "keymanager.log"
 DAYS_KEPT = 30
@@ -146,3 +148,11 @@ def _follow() -> None:
         if level is not None:
             apply_level(level)
         pause.wait(FOLLOW_SECONDS)
+
+
+def forget_old(now: datetime) -> None:
+    """Delete rotated files that were last written more than 30 days before `now` (local time)."""
+    oldest = (now - timedelta(days=DAYS_KEPT)).timestamp()
+    for path in folder_of(settings.KEYMANAGER.data).glob(f"{FILE}.*"):
+        if path.stat().st_mtime < oldest:
+            path.unlink(missing_ok=True)

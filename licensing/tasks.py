@@ -1,9 +1,50 @@
 """What the worker is given to do: each calls one operation and is harmless when run twice."""
 
-from licensing.operations import queue_heartbeat as heartbeat
-from licensing.operations.clock import portal_now
+from licensing import logs
+from licensing.models import Role
+from licensing.operations import alerts, leases, log_pack, mail_queue
+from licensing.operations import contact as contacts
+from licensing.operations import queue_heartbeat as queue
+from licensing.operations.actors import Actor
+from licensing.operations.clock import local_now, portal_now
+
+
+def contact() -> None:
+    """Contact the vendor, if that is due."""
+    contacts.contact_if_due(portal_now)
+
+
+def contact_now(actor: str, role: str) -> None:
+    """Contact the vendor because somebody asked for it on a page."""
+    contacts.contact_now(portal_now, Actor(actor, Role(role)), "page")
+
+
+def tidy_leases() -> None:
+    """Write down which leases have ended by themselves."""
+    leases.expire_overdue(portal_now())
+
+
+def tidy_history() -> None:
+    """Forget what is kept for a time only."""
+    contacts.forget_attempts(portal_now())
+
+
+def send_mail() -> None:
+    """Send the mails that wait."""
+    mail_queue.send_queued_mail(portal_now)
+
+
+def raise_alerts() -> None:
+    """Tell the administrator which keys lost contact, or have it back."""
+    alerts.raise_alerts(portal_now())
 
 
 def queue_heartbeat() -> None:
     """Show that tasks come out of the queue."""
-    heartbeat.beat(portal_now())
+    queue.beat(portal_now())
+
+
+def clean_logs() -> None:
+    """Drop logs and packed logs that are too old."""
+    logs.forget_old(local_now())
+    log_pack.forget_old(local_now())

@@ -12,18 +12,18 @@ from django.utils import translation
 
 from licensing import logs
 from licensing.models.sealed import SealBroken
-from licensing.operations.clock import local_now
 from licensing.operations.errors import Refused
 from licensing.serving.data_folder import is_served, open_folder
-from licensing.serving.prepare import is_current, prepare
+from licensing.serving.prepare import is_current, migrate, prepare
 
 
 class PortalCommand(BaseCommand):
     """A command of the portal: prints what it did and exits 0, or one line of error and exits 1."""
 
     requires_system_checks: list[str] = []
-    # Whether the command works on the portal's state, which must then be there.
-    needs_portal = True
+    # Whether the command works on the portal's database, which must then be there, and with its key file.
+    needs_database = True
+    needs_installation = True
 
     @abstractmethod
     def carry_out(self, **options: Any) -> int:
@@ -57,11 +57,11 @@ class PortalCommand(BaseCommand):
 
     def _prepared(self, **options: Any) -> int:
         open_folder(settings.KEYMANAGER.data)
-        if self.needs_portal and not is_current():
+        if self.needs_database and not is_current():
             if is_served(settings.KEYMANAGER.data):
                 raise Refused("database_not_current", "the database is of another version; start serve again")
             # The command comes before the first `serve`.
-            prepare(local_now(), lambda line: None)
+            (prepare if self.needs_installation else migrate)(lambda line: None)
         logs.apply_level(logs.configured_level() or 0)
         return self.carry_out(**options)
 

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from licensing.operations.clock import local_now
 from licensing.operations.installation import ensure_installation
 
 Tell = Callable[[str], None]
@@ -68,8 +68,8 @@ def _stamp() -> str:
     return digest.hexdigest()
 
 
-def prepare(now: datetime, tell: Tell) -> None:
-    """Make or renew what the portal needs; `now` is the local time."""
+def prepare(tell: Tell) -> None:
+    """Make or renew what the portal needs."""
     migrate(tell)
-    ensure_installation(now)
+    ensure_installation(local_now())
     collect_static()

@@ -58,7 +58,7 @@ def serve(options: Options, tell: Tell) -> None:
         (folder / demos.READY_FILE).unlink(missing_ok=True)
         require_free("--port", options.host, options.port)
         demo = _start_demo(options, options.authority_port, supervisor) if options.authority_port else None
-        prepare(local_now(), tell)
+        prepare(tell)
         if demo is not None:
             demo = _furnish_demo(demo, supervisor)
         _start_portal(options, supervisor)

@@ -28,7 +28,7 @@ def serve(host: str, port: int, settings: deployment.Deployment) -> None:
         ssl_key=settings.tls_key,
         ssl_protocol_min=SSLProtocols.tls12,
         workers_kill_timeout=KILL_SECONDS,
-        log_level=LogLevels.warning,
+        log_level=LogLevels.error,
     )
     server.serve()
 

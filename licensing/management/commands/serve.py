@@ -17,7 +17,7 @@ def port(text: str) -> int:
 
 class Command(PortalCommand):
     help = "Runs the portal: prepares the database, then runs and supervises the web server and the worker."
-    needs_portal = False
+    needs_database = False
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (%(default)s)")

@@ -1,0 +1,36 @@
+"""Begin anew after the key file was lost."""
+
+from typing import Any
+
+from licensing.management.portal_command import CommandParser, PortalCommand
+from licensing.operations.actors import COMMAND
+from licensing.operations.clock import portal_now
+from licensing.operations.errors import Refused
+from licensing.operations.installation import new_installation
+
+CONFIRMATION = "new installation"
+
+
+class Command(PortalCommand):
+    help = "Makes a new installation in place of one whose key file is lost."
+    needs_installation = False
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.epilog = f"Asks for the words “{CONFIRMATION}” on standard input."
+
+    def carry_out(self, **options: Any) -> int:
+        self.stdout.write("All leases end, stored passwords and PINs are lost, and the vendor must reset")
+        self.stdout.write("each key before this portal can activate it again.")
+        self.stdout.write(f"Type “{CONFIRMATION}” to go on:")
+        self.stdout.flush()
+        try:
+            typed = input()
+        except EOFError:
+            typed = ""
+        if typed.strip().lower() != CONFIRMATION:
+            raise Refused("not_confirmed", "nothing was changed")
+        new_installation(portal_now(), COMMAND)
+        self.stdout.write(
+            "There is a new installation. Ask the vendor to reset the keys, then enter their PINs."
+        )
+        return 0

@@ -1,0 +1,27 @@
+"""Remove a virtual key and release it at the vendor."""
+
+from typing import Any
+
+from licensing.management.contact_lines import after_storing
+from licensing.management.portal_command import CommandParser, PortalCommand
+from licensing.models import PendingRelease
+from licensing.operations.actors import COMMAND
+from licensing.operations.clock import portal_now
+from licensing.operations.keys import remove_key
+
+
+class Command(PortalCommand):
+    help = "Removes a key: its leases end, and the vendor is told to release it, now or at the next contact."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("number", help="the key's number")
+        parser.add_argument("--pin", help="four digits; needed where the key waits to be bound anew")
+
+    def carry_out(self, **options: Any) -> int:
+        removal = remove_key(portal_now(), COMMAND, options["number"], options["pin"])
+        after_storing(f"Key {removal.number} removed.", removal.number, self.stdout.write)
+        if removal.needs_vendor:
+            self.stdout.write(f"{removal.number}: only the vendor's reset frees it for another Key Manager.")
+        elif PendingRelease.objects.filter(number=removal.number).exists():
+            self.stdout.write(f"{removal.number}: release pending, done at the next contact.")
+        return 0

@@ -1,0 +1,20 @@
+"""Put every setting of the Configuration back to its default."""
+
+from typing import Any
+
+from licensing.management.portal_command import PortalCommand
+from licensing.operations.actors import COMMAND
+from licensing.operations.clock import portal_now
+from licensing.operations.configuration import restore_defaults
+
+
+class Command(PortalCommand):
+    help = "Puts every setting back to its default and prints which ones changed."
+
+    def carry_out(self, **options: Any) -> int:
+        changes = restore_defaults(portal_now(), COMMAND)
+        for change in changes:
+            values = "" if change.before is change.after is None else f": {change.before} → {change.after}"
+            self.stdout.write(f"{change.field}{values}")
+        self.stdout.write(f"Settings put back to their defaults: {len(changes)}")
+        return 0
