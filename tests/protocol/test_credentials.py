@@ -4,6 +4,9 @@ import json
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.concatkdf import ConcatKDFHash
 from joserfc import jwe as joserfc_jwe
 from joserfc.jwk import ECKey
 
@@ -25,6 +28,7 @@ from tests.protocol.material import (
     WAITING_KEY,
     b64,
     changed,
+    unb64,
 )
 
 CREDENTIALS: dict[str, Any] = MESSAGES["credentials_payload"]
@@ -78,6 +82,29 @@ def test_credentials_without_kid_do_not_open() -> None:
 def test_credentials_sealed_to_another_key_do_not_open() -> None:
     with pytest.raises(BadSignature):
         opened(seal(key=ECKey.generate_key("P-256")))
+
+
+def seal_by(epk: dict[str, Any], private: ECKey) -> str:
+    """Credentials sealed by hand, with `epk` in the header as it is (RFC 7518, 4.6 and 5.3)."""
+    sealing = KEYS.sealing.key
+    shared = private.exchange_derive_key(sealing)
+    enc = b"A256GCM"
+    info = len(enc).to_bytes(4) + enc + bytes(8) + (256).to_bytes(4)
+    key = ConcatKDFHash(SHA256(), 32, info).derive(shared)
+    header = b64(json.dumps(JWE_HEADER | {"epk": epk}).encode())
+    sealed = AESGCM(key).encrypt(bytes(12), json.dumps(CREDENTIALS).encode(), header.encode())
+    return ".".join([header, "", b64(bytes(12)), b64(sealed[:-16]), b64(sealed[-16:])])
+
+
+def test_credentials_sealed_by_hand_open() -> None:
+    assert opened(seal_by(STRANGER.public_jwk, STRANGER.key))
+
+
+def test_credentials_whose_ephemeral_key_is_not_canonical_or_public_do_not_open() -> None:
+    padded = b64(b"\x00" + unb64(str(STRANGER.public_jwk["x"])))
+    for epk in (json.loads(STRANGER.to_json()), STRANGER.public_jwk | {"x": padded}):
+        with pytest.raises(MalformedMessage):
+            opened(seal_by(epk, STRANGER.key))
 
 
 @pytest.mark.parametrize(

@@ -115,8 +115,11 @@ def test_request_may_name_use_and_kid_in_its_jwk() -> None:
 def test_padded_coordinates_are_refused_though_the_signature_holds() -> None:
     padded = b64(b"\x00" + unb64(str(INSTALLATION.public_jwk["x"])))
     jwk = INSTALLATION.public_jwk | {"x": padded}
+    kid = ECKey.import_key(jwk).thumbprint()
+    assert kid != INSTALLATION.id
+    contact = changed(CONTACT, installation=changed(CONTACT["installation"], id=kid))
     with pytest.raises(BadSignature):
-        verify_request(sign_contact(CONTACT, jwk=jwk, kid=ECKey.import_key(jwk).thumbprint()))
+        verify_request(sign_contact(contact, jwk=jwk, kid=kid))
 
 
 def test_header_member_given_twice_is_refused() -> None:

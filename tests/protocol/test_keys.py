@@ -33,6 +33,7 @@ from tests.protocol.material import (
     b64,
     changed,
     sign,
+    unb64,
 )
 
 MOMENT = datetime(2026, 11, 24, 8, tzinfo=UTC)
@@ -84,6 +85,7 @@ def test_thumbprint_is_of_the_canonical_public_members_alone() -> None:
         PUBLIC | {"x": "AA" + str(PUBLIC["x"])},
         PUBLIC | {"y": str(PUBLIC["y"])[:-1]},
         PUBLIC | {"y": None},
+        PUBLIC | {"y": b64(b"\x00" + unb64(str(PUBLIC["y"])))},
         PUBLIC | {"crv": "P-521"},
         PUBLIC | {"kty": "OKP"},
         PUBLIC | {"x": PUBLIC["y"]},

@@ -89,6 +89,11 @@ def test_request_signed_by_another_key_is_refused() -> None:
         verify_request(sign_contact(CONTACT, STRANGER, **mine))
 
 
+def test_request_in_the_name_of_an_installation_by_a_strangers_key_is_refused() -> None:
+    with pytest.raises(BadSignature):
+        verify_request(sign_contact(CONTACT, STRANGER, kid=INSTALLATION.id))
+
+
 INFO: dict[str, Any] = CONTACT["installation"]
 ASKED: dict[str, Any] = {"number": KEY, "serial": 41}
 
