@@ -44,7 +44,7 @@ def check_invariants(now: datetime) -> list[str]:
             *_modules(counted, terms),
             *_held_beyond_seats(counted, terms),
             *_live_leases(cursor, terms, now),
-            *_ended_leases(now),
+            *_ended_leases(),
             *_releases(now),
         ]
 
@@ -118,12 +118,10 @@ def _live_lease(row: LeaseRow, seats: Seats, terms: Terms, now: datetime) -> Ite
         yield _("Lease %(lease)s holds a seat that the vendor took away, without an end.") % name
 
 
-def _ended_leases(now: datetime) -> Iterator[str]:
+def _ended_leases() -> Iterator[str]:
     ended = Lease.objects.filter(ended_at__isnull=False)
     for lease in ended.exclude(ended_reason__in=REASONS).order_by("ended_at"):
         yield _("Lease %(lease)s ended for no reason that there is.") % {"lease": lease.pk}
-    for lease in ended.filter(ended_at__gt=now).order_by("ended_at"):
-        yield _("Lease %(lease)s has ended in the future.") % {"lease": lease.pk}
 
 
 def _releases(now: datetime) -> Iterator[str]:

@@ -1,0 +1,308 @@
+"""Heartbeat, return, look and release."""
+
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+import pytest
+
+from licensing.models import Configuration, ErpClient, Event, Lease, Module, Role, Seat
+from licensing.operations.actors import Actor
+from licensing.operations.errors import Refused
+from licensing.operations.leases import (
+    HeldLease,
+    LeaseCall,
+    checkout,
+    end_leases_of_key,
+    expire_overdue,
+    heartbeat,
+    look,
+    release,
+    return_leases,
+)
+from tests.factories import KEY, NOW, OTHER_KEY, Portal, beat, give_back, make_client, module, request, take
+
+pytestmark = pytest.mark.django_db
+
+INACTIVITY = timedelta(seconds=1800)
+OPERATOR = Actor("olga", Role.OPERATOR)
+
+
+@pytest.fixture
+def client() -> ErpClient:
+    return make_client()
+
+
+def ended(client: ErpClient, lease: HeldLease, now: datetime) -> tuple[str, datetime]:
+    """Why and when a lease ended, as a heartbeat tells it."""
+    (outcome,) = heartbeat([LeaseCall(client.pk, lease.id)], now)
+    assert isinstance(outcome, Refused)
+    assert outcome.code == "lease_ended"
+    return outcome.data["ended_reason"], outcome.data["ended_at"]
+
+
+# --- heartbeat ------------------------------------------------------------------------------------------
+
+
+def test_heartbeat_gives_a_fresh_inactivity_time(portal: Portal, client: ErpClient) -> None:
+    portal.accept(KEY, [module()])
+    lease = take(client)
+    later = NOW + timedelta(minutes=20)
+    renewed = beat(client, lease, later)
+    assert renewed.expires_at == later + INACTIVITY
+    assert renewed.last_seen_at == later
+    assert look(LeaseCall(client.pk, lease.id), later) == renewed
+
+
+def test_heartbeat_never_passes_the_contact_deadline(portal: Portal, client: ErpClient) -> None:
+    portal.accept(KEY, [module()])
+    deadline = NOW + timedelta(hours=72)
+    lease = take(client, now=deadline - timedelta(minutes=40))
+    assert beat(client, lease, deadline - timedelta(minutes=20)).expires_at == deadline
+    assert ended(client, lease, deadline) == ("contact_lost", deadline)
+
+
+def test_heartbeat_never_passes_the_end_of_a_module(portal: Portal, client: ErpClient) -> None:
+    end = datetime(2026, 11, 25, tzinfo=NOW.tzinfo)
+    portal.accept(KEY, [module("HANDEL", expires_on=NOW.date()), module("KASA")])
+    lease = take(client, "KASA", "HANDEL", now=end - timedelta(minutes=50))
+    assert beat(client, lease, end - timedelta(minutes=25)).expires_at == end
+    assert ended(client, lease, end + timedelta(minutes=1)) == ("module_expired", end)
+
+
+def test_heartbeat_never_brings_the_end_forward(portal: Portal, client: ErpClient) -> None:
+    portal.accept(KEY, [module()])
+    lease = take(client)
+    Configuration.objects.filter(pk=1).update(inactivity_seconds=70)
+    assert beat(client, lease, NOW + timedelta(seconds=10)).expires_at == NOW + INACTIVITY
+
+
+def test_heartbeat_brings_the_end_forward_where_the_contact_deadline_came_forward(
+    portal: Portal, client: ErpClient
+) -> None:
+    portal.accept(KEY, [module()])
+    lease = take(client)
+    portal.accept(KEY, [module()], NOW, life=timedelta(minutes=5))
+    assert beat(client, lease, NOW + timedelta(minutes=1)).expires_at == NOW + timedelta(minutes=5)
+
+
+def test_heartbeat_goes_further_once_contact_has_moved_the_deadline(
+    portal: Portal, client: ErpClient
+) -> None:
+    portal.accept(KEY, [module()], life=timedelta(minutes=40))
+    lease = take(client)
+    later = NOW + timedelta(minutes=20)
+    assert beat(client, lease, later).expires_at == NOW + timedelta(minutes=40)
+    portal.accept(KEY, [module()], later)
+    assert beat(client, lease, later).expires_at == later + INACTIVITY
+
+
+def test_heartbeat_at_exactly_the_end_is_too_late(portal: Portal, client: ErpClient) -> None:
+    portal.accept(KEY, [module()])
+    lease = take(client)
+    beat(client, lease, lease.expires_at - timedelta(microseconds=1))
+    again = look(LeaseCall(client.pk, lease.id), lease.expires_at)
+    assert ended(client, lease, again.expires_at) == ("expired", again.expires_at)
+
+
+def test_ended_lease_never_lives_again(portal: Portal, client: ErpClient) -> None:
+    portal.accept(KEY, [module()])
+    lease = take(client)
+    assert ended(client, lease, lease.expires_at)[0] == "expired"
+    # Not even where the clock is set back afterwards.
+    assert ended(client, lease, NOW) == ("expired", lease.expires_at)
+    assert Seat.objects.get().lease_id is None
+    assert Module.objects.get().taken == 0
+
+
+def test_heartbeat_of_another_client_s_lease_finds_nothing(portal: Portal, client: ErpClient) -> None:
+    portal.accept(KEY, [module()])
+    lease = take(client)
+    stranger = make_client()
+    for key in (lease.id, uuid4()):
+        (outcome,) = heartbeat([LeaseCall(stranger.pk, key)], NOW)
+        assert isinstance(outcome, Refused)
+        assert (outcome.code, outcome.detail, outcome.data) == ("lease_not_found", "", {})
+    assert look(LeaseCall(client.pk, lease.id), NOW).last_seen_at == NOW
+
+
+def test_heartbeats_of_a_batch_have_outcomes_of_their_own(portal: Portal, client: ErpClient) -> None:
+    portal.accept(KEY, [module()])
+    live, returned = take(client), take(client)
+    give_back(client, returned, NOW)
+    calls = [live.id, uuid4(), returned.id, live.id]
+    first, unknown, gone, again = heartbeat(
+        [LeaseCall(client.pk, key) for key in calls], NOW + INACTIVITY / 2
+    )
+    assert isinstance(first, HeldLease)
+    assert first == again
+    assert [outcome.code for outcome in (unknown, gone) if isinstance(outcome, Refused)] == [
+        "lease_not_found",
+        "lease_ended",
+    ]
+
+
+def test_statements_of_heartbeats_do_not_grow_with_modules_or_batch(
+    portal: Portal, client: ErpClient, django_assert_max_num_queries
+) -> None:
+    portal.accept(KEY, [module(f"M{place}", 100) for place in range(8)])
+    codes = [f"M{place}" for place in range(8)]
+    outcomes = checkout([request(client, *codes) for _ in range(40)], NOW)
+    calls = [LeaseCall(client.pk, outcome.lease.id) for outcome in outcomes]
+    with django_assert_max_num_queries(10):  # 7 of them read the terms, which the engine keeps
+        heartbeat(calls, NOW + timedelta(minutes=1))
+
+
+def test_heartbeat_of_a_lease_whose_key_is_not_active_ends_it(portal: Portal, client: ErpClient) -> None:
+    key = portal.accept(KEY, [module()])
+    lease = take(client)
+    type(key).objects.filter(pk=key.pk).update(state="inactive", grant=None)
+    assert ended(client, lease, NOW + timedelta(minutes=1)) == ("key_inactive", NOW + timedelta(minutes=1))
+
+
+# --- return ---------------------------------------------------------------------------------------------
+
+
+def test_return_frees_the_seats(portal: Portal, client: ErpClient) -> None:
+    portal.accept(KEY, [module("HANDEL", 1), module("KASA", None)])
+    lease = take(client, "HANDEL", "KASA")
+    give_back(client, lease, NOW + timedelta(minutes=1))
+    assert ended(client, lease, NOW) == ("returned", NOW + timedelta(minutes=1))
+    assert set(Module.objects.values_list("taken", flat=True)) == {0}
+    take(client, "HANDEL")
+
+
+def test_return_may_be_called_however_often(portal: Portal, client: ErpClient) -> None:
+    portal.accept(KEY, [module("HANDEL", 2)])
+    lease, other = take(client), take(client)
+    call = LeaseCall(client.pk, lease.id)
+    assert return_leases([call, call], NOW) == [None, None]
+    assert return_leases([call], NOW) == [None]
+    assert Module.objects.get().taken == 1
+    assert look(LeaseCall(client.pk, other.id), NOW).state == "active"
+
+
+def test_return_of_a_lease_that_ended_in_another_way_is_no_mistake(portal: Portal, client: ErpClient) -> None:
+    portal.accept(KEY, [module()])
+    lease = take(client)
+    give_back(client, lease, lease.expires_at + timedelta(hours=1))
+    assert ended(client, lease, NOW) == ("expired", lease.expires_at)
+
+
+def test_return_of_an_unknown_or_another_s_lease_finds_nothing(portal: Portal, client: ErpClient) -> None:
+    portal.accept(KEY, [module()])
+    lease = take(client)
+    outcomes = return_leases([LeaseCall(make_client().pk, lease.id), LeaseCall(client.pk, uuid4())], NOW)
+    assert [outcome.code for outcome in outcomes if outcome] == ["lease_not_found"] * 2
+    assert look(LeaseCall(client.pk, lease.id), NOW).state == "active"
+
+
+# --- look -----------------------------------------------------------------------------------------------
+
+
+def test_look_judges_the_end_itself(portal: Portal, client: ErpClient) -> None:
+    portal.accept(KEY, [module()])
+    lease = take(client)
+    found = look(LeaseCall(client.pk, lease.id), lease.expires_at)
+    assert (found.state, found.ended_at, found.ended_reason) == ("ended", lease.expires_at, "expired")
+    assert ended(client, lease, NOW)[0] == "expired"
+
+
+def test_look_of_an_unknown_lease_is_refused(portal: Portal, client: ErpClient) -> None:
+    with pytest.raises(Refused, match="lease_not_found"):
+        look(LeaseCall(client.pk, uuid4()), NOW)
+
+
+def test_ended_lease_is_remembered_for_30_days(portal: Portal, client: ErpClient) -> None:
+    portal.accept(KEY, [module()])
+    lease = take(client)
+    give_back(client, lease, NOW)
+    call = LeaseCall(client.pk, lease.id)
+    last = NOW + timedelta(days=30) - timedelta(microseconds=1)
+    assert look(call, last).ended_reason == "returned"
+    assert return_leases([call], last) == [None]
+    with pytest.raises(Refused, match="lease_not_found"):
+        look(call, NOW + timedelta(days=30))
+    (outcome,) = return_leases([call], NOW + timedelta(days=30))
+    assert outcome is not None
+
+
+def test_ended_lease_is_told_after_its_key_is_gone(portal: Portal, client: ErpClient) -> None:
+    key = portal.accept(KEY, [module()])
+    lease = take(client)
+    end_leases_of_key(KEY, "key_removed", NOW)
+    key.delete()
+    found = look(LeaseCall(client.pk, lease.id), NOW)
+    assert (found.ended_reason, found.contact_deadline, found.keys) == ("key_removed", lease.expires_at, {})
+
+
+# --- the portal ends leases -----------------------------------------------------------------------------
+
+
+def test_release_ends_a_lease_and_records_who_and_why(portal: Portal, client: ErpClient) -> None:
+    portal.accept(KEY, [module("HANDEL", 1)])
+    lease = take(client)
+    assert release([lease.id], NOW + timedelta(minutes=1), OPERATOR, "went home") == 1
+    assert ended(client, lease, NOW) == ("released_by_admin", NOW + timedelta(minutes=1))
+    event = Event.objects.get(kind="lease_released")
+    assert (event.actor, event.subject) == ("olga", str(lease.id))
+    assert event.data == {
+        "user": "anna.nowak",
+        "workstation": "PC-017",
+        "modules": ["HANDEL"],
+        "reason": "went home",
+    }
+    take(client, now=NOW + timedelta(minutes=1))
+
+
+def test_release_leaves_what_has_ended_alone(portal: Portal, client: ErpClient) -> None:
+    portal.accept(KEY, [module()])
+    overdue, returned = take(client), take(client)
+    give_back(client, returned, NOW)
+    assert release([overdue.id, returned.id, uuid4()], overdue.expires_at, OPERATOR) == 0
+    assert ended(client, overdue, NOW)[0] == "expired"
+    assert not Event.objects.filter(kind="lease_released").exists()
+
+
+def test_viewer_may_not_release(portal: Portal, client: ErpClient) -> None:
+    portal.accept(KEY, [module()])
+    lease = take(client)
+    with pytest.raises(Refused, match="not_permitted"):
+        release([lease.id], NOW, Actor("vera", Role.VIEWER))
+    assert look(LeaseCall(client.pk, lease.id), NOW).state == "active"
+
+
+def test_expire_overdue_ends_only_what_is_overdue(portal: Portal, client: ErpClient) -> None:
+    portal.accept(KEY, [module()])
+    take(client)
+    live = take(client, now=NOW + timedelta(seconds=1))
+    assert expire_overdue(NOW + INACTIVITY) == 1
+    assert expire_overdue(NOW + INACTIVITY) == 0
+    assert Lease.objects.get(ended_at__isnull=True).pk == live.id
+
+
+@pytest.mark.parametrize("reason", ["key_inactive", "key_removed"])
+def test_loss_of_a_key_ends_every_lease_with_a_module_of_it(
+    portal: Portal, client: ErpClient, reason: str
+) -> None:
+    portal.accept(KEY, [module("HANDEL"), module("KASA")])
+    portal.accept(OTHER_KEY, [module("CRM")])
+    mixed, own, other = take(client, "HANDEL", "CRM"), take(client, "KASA"), take(client, "CRM")
+    assert end_leases_of_key(KEY, reason, NOW + timedelta(minutes=1)) == 2
+    assert ended(client, mixed, NOW) == ended(client, own, NOW) == (reason, NOW + timedelta(minutes=1))
+    assert look(LeaseCall(client.pk, other.id), NOW).state == "active"
+    assert not Module.objects.filter(key__number=KEY).exists()
+
+
+def test_lease_overdue_when_its_key_was_lost_has_expired(portal: Portal, client: ErpClient) -> None:
+    portal.accept(KEY, [module()])
+    lease = take(client)
+    assert end_leases_of_key(KEY, "key_inactive", lease.expires_at) == 0
+    assert ended(client, lease, NOW)[0] == "expired"
+
+
+def test_key_that_comes_back_gives_its_modules_again(portal: Portal, client: ErpClient) -> None:
+    portal.accept(KEY, [module("HANDEL", 1)])
+    take(client)
+    end_leases_of_key(KEY, "key_inactive", NOW)
+    portal.accept(KEY, [module("HANDEL", 1)])
+    assert take(client).modules[0].seat == 1
