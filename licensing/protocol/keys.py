@@ -107,11 +107,18 @@ class InstallationKey:
 
 @dataclass(frozen=True, slots=True)
 class NamedKey:
-    """One key of the authority: its `kid` and whether it signs (`sig`) or opens (`enc`)."""
+    """One key of the authority: its `kid` and whether it signs (`sig`) or opens (`enc`).
+
+    Two are equal only if the keys themselves are, by `thumbprint`: results of verifying are cached by them.
+    """
 
     kid: str
     use: str
     key: ECKey = field(repr=False, compare=False)
+    thumbprint: str = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "thumbprint", self.key.thumbprint())
 
     @classmethod
     def generate(cls, use: str) -> Self:

@@ -199,6 +199,12 @@ def test_grant_is_no_key_set() -> None:
         KEYS.updated(GRANT_JWS)
 
 
+def test_key_sets_with_the_same_names_but_other_keys_are_not_equal() -> None:
+    other = AuthorityKeys(tuple(NamedKey(key.kid, key.use, STRANGER.key) for key in KEYS.keys))
+    assert other != KEYS
+    assert len({other, KEYS, AuthorityKeys.from_json(KEYS.to_json())}) == 2
+
+
 def test_encryption_key_signs_nothing() -> None:
     sealing = SECRETS.keys[2]
     with pytest.raises(ProtocolError):
