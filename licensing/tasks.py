@@ -2,7 +2,7 @@
 
 from licensing import logs
 from licensing.models import Role
-from licensing.operations import alerts, leases, log_pack, mail_queue
+from licensing.operations import alerts, log_pack, mail_queue, tidy
 from licensing.operations import contact as contacts
 from licensing.operations import queue_heartbeat as queue
 from licensing.operations.actors import Actor
@@ -20,13 +20,15 @@ def contact_now(actor: str, role: str) -> None:
 
 
 def tidy_leases() -> None:
-    """Write down which leases have ended by themselves."""
-    leases.expire_overdue(portal_now())
+    """Write down which leases have ended by themselves, and mend what hands left."""
+    tidy.tidy_leases(portal_now())
 
 
 def tidy_history() -> None:
     """Forget what is kept for a time only."""
-    contacts.forget_attempts(portal_now())
+    now = portal_now()
+    for forget in (contacts.forget_attempts, tidy.forget_idempotency_keys, tidy.forget_refusals):
+        forget(now)
 
 
 def send_mail() -> None:

@@ -2,12 +2,17 @@
 
 import os
 import sys
+import time
 from pathlib import Path
 from typing import IO
 
 from licensing.operations.errors import Refused
 
 LOCK_FILE = "serve.lock"
+# The demo's word that everything is ready.
+READY_FILE = "demo.json"
+# Whoever only looks whether the folder is served holds the lock for a moment.
+PATIENCE_SECONDS = 1.0
 
 
 def open_folder(folder: Path) -> None:
@@ -34,24 +39,38 @@ def lock(folder: Path) -> IO[bytes]:
     Raises:
         Refused: `already_running`.
     """
-    file = (folder / LOCK_FILE).open("ab")
-    try:
-        _lock_file(file)
-    except OSError:
-        file.close()
-        raise Refused("already_running", f"another serve is at work on {folder}") from None
+    until = time.monotonic() + PATIENCE_SECONDS
+    while (file := _try_lock(folder)) is None:
+        if time.monotonic() > until:
+            raise Refused("already_running", f"another serve is at work on {folder}")
+        time.sleep(0.05)
     return file
 
 
 def is_served(folder: Path) -> bool:
     """Whether a `serve` is at work on this folder now."""
-    try:
-        lock(folder).close()
-    except Refused:
+    file = _try_lock(folder)
+    if file is None:
         return True
-    except OSError:
-        return False
+    file.close()
     return False
+
+
+def forget_ready(folder: Path) -> None:
+    """Take back the word of an earlier `serve` that was killed; one that is at work keeps its own."""
+    ready = folder / READY_FILE
+    if ready.exists() and not is_served(folder):
+        ready.unlink(missing_ok=True)
+
+
+def _try_lock(folder: Path) -> IO[bytes] | None:
+    file = (folder / LOCK_FILE).open("ab")
+    try:
+        _lock_file(file)
+    except OSError:
+        file.close()
+        return None
+    return file
 
 
 if sys.platform == "win32":

@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +18,7 @@ from licensing.operations.clients import add_erp_client
 from licensing.operations.configuration import change_configuration, configuration
 from licensing.operations.users import create_user
 
+from .data_folder import READY_FILE
 from .demo_keys import demo_keys, make_missing
 from .demo_settings import MAILBOX, Demo, change_environment_file, keep, make_machine_id, write_private
 from .supervisor import Child
@@ -23,7 +26,6 @@ from .supervisor import Child
 DEMO = Actor("demo", Role.ADMINISTRATOR)
 SENDER = "keymanager@demo.example"
 ADMINISTRATOR = "administrator@demo.example"
-READY_FILE = "demo.json"
 
 
 def children(demo: Demo, run: tuple[str, ...]) -> list[Child]:
@@ -99,6 +101,17 @@ def _send_mail_to_sink(demo: Demo, now: datetime) -> None:
 def _unused(name: str, taken: set[str]) -> str:
     names = [name, *(f"{name}-{number}" for number in range(2, len(taken) + 3))]
     return next(candidate for candidate in names if candidate not in taken)
+
+
+@contextmanager
+def not_ready(folder: Path) -> Iterator[None]:
+    """See to it that no `demo.json` is there before and after a demo."""
+    ready = folder / READY_FILE
+    ready.unlink(missing_ok=True)
+    try:
+        yield
+    finally:
+        ready.unlink(missing_ok=True)
 
 
 def announce(demo: Demo, portal_url: str, now: datetime) -> None:

@@ -54,8 +54,7 @@ def serve(options: Options, tell: Tell) -> None:
     """
     folder: Path = settings.KEYMANAGER.data
     open_folder(folder)
-    with lock(folder), _stopped_by_signals(Supervisor(tell)) as supervisor:
-        (folder / demos.READY_FILE).unlink(missing_ok=True)
+    with lock(folder), demos.not_ready(folder), _stopped_by_signals(Supervisor(tell)) as supervisor:
         require_free("--port", options.host, options.port)
         demo = _start_demo(options, options.authority_port, supervisor) if options.authority_port else None
         prepare(tell)
