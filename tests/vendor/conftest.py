@@ -14,6 +14,8 @@ from tests.vendor.servers import ScriptedServer, real_proxy
 PASSWORD = "zażółć gęślą:jaźń"
 SHORT = 0.4
 """A deadline (seconds) for tests of slow servers; the product's is a parameter with the default 15."""
+PROMPT = 8.0
+"""Within this (seconds) a deadline must have ended a contact, also on a busy machine; a drip never ends."""
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,8 @@ import pytest
 
 from licensing.vendor import client as vendor_client
 from licensing.vendor import errors
-from tests.vendor.conftest import SHORT
+from licensing.vendor.wire import Stage, Wire
+from tests.vendor.conftest import PROMPT, SHORT
 from tests.vendor.servers import ScriptedServer, answering, deaf_port, endless, http
 from tests.vendor.test_client import REQUEST
 
@@ -60,7 +61,7 @@ def test_the_deadline_and_the_size_are_those_of_the_contract():
 )
 def test_a_dripping_server_ends_with_the_deadline(start, client, first, again):
     server = start(endless(first, again, pause=0.05))
-    error = error_within(2 * SHORT, client(server.port, deadline_seconds=SHORT).contact)
+    error = error_within(PROMPT, client(server.port, deadline_seconds=SHORT).contact)
     assert error.code == "too_slow"
     assert f"within {SHORT} s" in str(error)
     assert nothing_left_behind()
@@ -68,19 +69,27 @@ def test_a_dripping_server_ends_with_the_deadline(start, client, first, again):
 
 def test_a_server_that_never_answers_ends_with_the_deadline(start, client):
     server = start(ScriptedServer(lambda connection: connection.recv(1) and time.sleep(2 * SHORT)))
-    assert error_within(2 * SHORT, client(server.port, deadline_seconds=SHORT).contact).code == "too_slow"
+    assert error_within(PROMPT, client(server.port, deadline_seconds=SHORT).contact).code == "too_slow"
 
 
 def test_a_handshake_that_never_ends_ends_with_the_deadline(start, client):
     server = start(ScriptedServer(lambda connection: time.sleep(2 * SHORT)))
     contact = client(server.port, "https", deadline_seconds=SHORT).contact
-    assert error_within(2 * SHORT, contact).code == "too_slow"
+    assert error_within(PROMPT, contact).code == "too_slow"
+    assert nothing_left_behind()
+
+
+def test_a_server_that_drips_under_tls_is_cut_too(start, client, certificate):
+    server = start(endless(HEAD, b"X", pause=0.05))
+    server.context = certificate()
+    contact = client(server.port, "https", deadline_seconds=SHORT).contact
+    assert error_within(PROMPT, contact).code == "too_slow"
     assert nothing_left_behind()
 
 
 def test_connecting_to_a_port_that_drops_packets_ends_with_the_deadline(client):
     with deaf_port() as port:
-        error = error_within(2 * SHORT, client(port, deadline_seconds=SHORT).contact)
+        error = error_within(PROMPT, client(port, deadline_seconds=SHORT).contact)
         assert error.code == "connect_timeout"
         assert nothing_left_behind()
 
@@ -95,7 +104,7 @@ def test_a_name_look_up_that_hangs_ends_with_the_deadline_and_connects_to_nobody
         return look_up(*args, **kwargs)
 
     monkeypatch.setattr(socket, "getaddrinfo", hang)
-    error = error_within(2 * SHORT, client(server.port, deadline_seconds=SHORT).contact)
+    error = error_within(PROMPT, client(server.port, deadline_seconds=SHORT).contact)
     assert error.code == "dns_failed"
     release.set()
     assert nothing_left_behind()
@@ -109,14 +118,14 @@ def test_a_name_look_up_that_hangs_ends_with_the_deadline_and_connects_to_nobody
 )
 def test_an_endless_body_is_too_large(start, client, start_of_body):
     server = start(endless(HEAD + start_of_body, b"x" * 65536))
-    error = error_within(10, client(server.port).contact)
+    error = error_within(PROMPT, client(server.port).contact)
     assert (error.code, error.params["limit"]) == ("too_large", 4 * MIB)
     assert nothing_left_behind()
 
 
 def test_an_endless_chunk_size_is_no_answer(start, client):
     server = start(endless(HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"0" * 65536))
-    assert error_within(10, client(server.port).contact).code == "connection_lost"
+    assert error_within(PROMPT, client(server.port).contact).code == "connection_lost"
 
 
 def test_an_answer_of_just_the_largest_size_is_taken(start, client):
@@ -174,11 +183,33 @@ def test_fifty_contacts_of_every_outcome_leave_no_thread_and_no_socket(start, cl
     slow = start(endless(HEAD, b"X", pause=0.02))
     for _ in range(25):
         assert client(good.port).contact(REQUEST) == "a.b.c"
-        error_within(1, client(slow.port, deadline_seconds=0.02).contact)
+        error_within(PROMPT, client(slow.port, deadline_seconds=0.02).contact)
     assert nothing_left_behind()
     gc.collect()
-    mine = {good.port, slow.port}
-    ours = [
-        peer for peer in psutil.Process().net_connections("tcp") if peer.raddr and peer.raddr.port in mine
-    ]
-    assert ours == []
+    assert sockets_to(good, slow) == []
+
+
+@pytest.mark.parametrize("raw", [http(b"a.b.c"), http(b"", status="500 Oops")])
+def test_an_attempt_that_ended_holds_no_socket(start, client, raw):
+    server = start(answering(raw))
+    attempt = client(server.port).begin(REQUEST)
+    _outcome(lambda _: attempt.result())
+    assert sockets_to(server) == []
+
+
+def test_a_line_that_was_cut_stays_at_the_stage_at_which_it_was_cut():
+    line = Wire(15, time.monotonic, lambda _stage, _at: None)
+    line.enter(Stage.DNS)
+    line.cut()
+    with pytest.raises(errors.DnsFailed):
+        line.enter(Stage.TCP)
+    with socket.socket() as sock, pytest.raises(errors.DnsFailed):
+        line.hold(sock)
+    assert line.late().code == "dns_failed"
+
+
+def sockets_to(*servers: ScriptedServer) -> list[object]:
+    """The sockets that this process still has open towards these servers."""
+    ports = {server.port for server in servers}
+    connections = psutil.Process().net_connections("tcp")
+    return [one for one in connections if one.raddr and one.raddr.port in ports]

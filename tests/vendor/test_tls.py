@@ -45,12 +45,14 @@ def test_a_company_ca_comes_on_top_of_the_systems(start, client, certificate, ca
         assert client(server.port, "https", ca_file=None).contact(REQUEST) == "a.b.c"
 
 
-def test_only_the_system_and_the_company_are_trusted_not_a_list_of_a_library(client, tmp_path, monkeypatch):
-    nothing = tmp_path / "none.pem"
-    nothing.write_text("")
-    monkeypatch.setenv("SSL_CERT_FILE", str(nothing))
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "missing.pem"))
-    assert tls.trusting_context(None, None).minimum_version is ssl.TLSVersion.TLSv1_2
+def test_only_the_system_and_the_company_are_trusted_not_a_list_of_a_library(
+    start, client, certificate, tmp_path, monkeypatch
+):
+    stranger = trustme.CA(organization_name="On a list of a library")
+    stranger.cert_pem.write_to_path(str(tmp_path / "list.pem"))
+    monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(tmp_path / "list.pem"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "list.pem"))
+    assert fault(start, client, certificate(ca=stranger)).code == "tls_untrusted"
 
 
 def test_an_unknown_ca_is_told_with_its_name(start, client, certificate):
