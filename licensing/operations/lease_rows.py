@@ -141,7 +141,7 @@ def held_lease(row: LeaseRow, terms: Terms) -> HeldLease:
         ended_reason=row.ended_reason,
         # An ended lease whose keys are gone had a deadline no earlier than its end.
         contact_deadline=min(deadlines, default=row.expires_at),
-        withdrawn=tuple(row.withdrawn),
+        withdrawn=tuple(sorted(row.withdrawn)),
         inactivity_seconds=int(terms.inactivity.total_seconds()),
         keys=keys,
     )

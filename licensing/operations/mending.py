@@ -134,7 +134,7 @@ def _mend_modules(cursor: CursorWrapper, places: Collection[Place]) -> int:
         )
         if row.numbered != row.highest:
             _close_gaps(row.id)
-    return len(wrong)
+    return len(offers)
 
 
 def _module(offer: Offer) -> Module:
@@ -145,15 +145,14 @@ def _module(offer: Offer) -> Module:
 def _close_gaps(module_id: int) -> None:
     """Make the numbers that are missing below held ones; free ones above a gap are made again when needed."""
     seats = Seat.objects.filter(module_id=module_id)
-    missing = _missing(set(seats.values_list("number", flat=True)))
-    if missing:
-        seats.filter(number__gt=missing[0], lease__isnull=True).delete()
-        highest = max(seats.values_list("number", flat=True), default=0)
-        rows = [Seat(module_id=module_id, number=number) for number in missing if number < highest]
-        Seat.objects.bulk_create(rows, ignore_conflicts=True)
+    missing = _missing(seats.values_list("number", flat=True))
+    seats.filter(number__gt=missing[0], lease__isnull=True).delete()
+    rows = [Seat(module_id=module_id, number=n) for n in _missing(seats.values_list("number", flat=True))]
+    Seat.objects.bulk_create(rows, ignore_conflicts=True)
 
 
 def _missing(numbers: Iterable[int]) -> list[int]:
+    """The numbers without a row below the highest that has one."""
     known = set(numbers)
     reach = min(max(known, default=0), len(known) + NUMBERS_AT_ONCE)
     return [number for number in range(1, reach + 1) if number not in known]
