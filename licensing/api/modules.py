@@ -3,6 +3,7 @@
 from datetime import date
 from urllib.parse import parse_qs
 
+import msgspec
 from django.utils.translation import gettext_lazy as _
 
 from licensing.operations.clock import portal_now
@@ -26,14 +27,9 @@ def _built_on(query: str) -> date | None:
     if not given:
         return None
     try:
-        # `fromisoformat` alone would take 20260901 and 2026-W36-2 too.
-        return date.fromisoformat(given[-1]) if len(given[-1]) == 10 and given[-1][4] == "-" else _bad()
-    except ValueError:
-        return _bad()
-
-
-def _bad() -> date:
-    raise invalid("/built_on", _("The value must be a date such as 2026-09-01."))
+        return msgspec.convert(given[-1], date)
+    except msgspec.ValidationError:
+        raise invalid("/built_on", _("The value must be a date such as 2026-09-01.")) from None
 
 
 def _render(row: ModuleRow) -> ModuleAnswer:

@@ -136,7 +136,8 @@ def _explained(error: str) -> tuple[str, Any]:
 
 def _pointer(path: str) -> str:
     """`$.modules[0]` as `/modules/0` (RFC 6901)."""
-    return re.sub(r"\[(\d+|\.\.\.)\]", r"/\1", path.removeprefix("$").replace(".", "/")).replace("/...", "")
+    members = path.removeprefix("$").replace("[...]", "").replace(".", "/")
+    return re.sub(r"\[(\d+)\]", r"/\1", members)
 
 
 def _escaped(name: str) -> str:

@@ -1,0 +1,108 @@
+"""One batch of lease calls in one transaction, by the operations that every other door uses."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+from typing import Any
+
+from django.db import OperationalError, connection, transaction
+from django.db.backends.utils import CursorWrapper
+
+from licensing.operations.checkout import run_checkout
+from licensing.operations.errors import Refused
+from licensing.operations.heartbeat import run_heartbeat, run_look, run_return
+from licensing.operations.lease_values import Checkout, HeldLease
+from licensing.operations.terms import Terms, read_terms
+from licensing.operations.transactions import in_transaction
+
+from .commit import Busy
+
+
+class Kind(IntEnum):
+    """What a call wants, in the order in which a batch does it: what is given back first can be taken."""
+
+    RETURN = 0
+    HEARTBEAT = 1
+    CHECKOUT = 2
+    LOOK = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One call."""
+
+    kind: Kind
+    call: Any  # a CheckoutRequest for CHECKOUT, else a LeaseCall
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of a call, and the portal time at which it was judged."""
+
+    outcome: Any  # as the operation of the call's kind gives it: Checkout, HeldLease, None; or Refused
+    now: datetime
+
+
+class Batches:
+    """Carries batches out. `clock` gives portal time; it is asked once the write lock is held."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._terms: Terms | None = None
+
+    def at_once(self, works: Sequence[Work]) -> list[Done]:
+        """Without waiting for another process's lock (SQLite; the connection's busy time-out is 0).
+
+        Raises:
+            Busy: the lock is held.
+        """
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                return self._carry_out(cursor, works)
+        except OperationalError as error:
+            raise Busy from error
+
+    def patiently(self, works: Sequence[Work]) -> list[Done]:
+        """Waiting for the lock as long as the database lets us.
+
+        Raises:
+            Refused: `unavailable`, for the whole batch.
+        """
+        return in_transaction(lambda cursor: self._carry_out(cursor, works))
+
+    def _carry_out(self, cursor: CursorWrapper, works: Sequence[Work]) -> list[Done]:
+        terms = self._current_terms(cursor)
+        now = self._clock()
+        outcomes: list[Any] = [None] * len(works)
+        places: dict[Kind, list[int]] = {}
+        for place, work in enumerate(works):
+            places.setdefault(work.kind, []).append(place)
+        for kind in sorted(places):
+            calls = [works[place].call for place in places[kind]]
+            for place, outcome in zip(places[kind], _run(kind, cursor, calls, now, terms), strict=True):
+                outcomes[place] = outcome
+        return [Done(outcome, now) for outcome in outcomes]
+
+    def _current_terms(self, cursor: CursorWrapper) -> Terms:
+        """The terms kept, unless a key, the Configuration or the clock changed since: one small read."""
+        cursor.execute("SELECT version FROM licensing_installation WHERE id = 1")
+        row = cursor.fetchone()
+        terms = self._terms
+        if terms is None or row is None or terms.version != row[0]:
+            self._terms = terms = read_terms()
+        return terms
+
+
+def _run(
+    kind: Kind, cursor: CursorWrapper, calls: Sequence[Any], now: datetime, terms: Terms
+) -> Sequence[Checkout | HeldLease | Refused | None]:
+    match kind:
+        case Kind.RETURN:
+            return run_return(cursor, calls, now)
+        case Kind.HEARTBEAT:
+            return run_heartbeat(cursor, calls, now, terms)
+        case Kind.CHECKOUT:
+            return run_checkout(cursor, calls, now, terms)
+        case Kind.LOOK:
+            return [run_look(cursor, call, now, terms) for call in calls]

@@ -1,0 +1,144 @@
+"""Calling the lease API in a test: through Django's middleware, and through the lean front."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, Protocol
+
+from django.test import Client
+
+
+@dataclass
+class Reply:
+    """An answer: `headers` with lower-case names."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def code(self) -> str:
+        """The code of a refusal, which must have the contract's form."""
+        assert self.headers["content-type"] == "application/problem+json"
+        problem = self.json
+        assert problem["status"] == self.status
+        assert problem["type"] == f"/problems/{problem['code']}"
+        assert problem["title"]
+        assert problem["detail"]
+        return str(problem["code"])
+
+
+class Way(Protocol):
+    """One way in."""
+
+    def send(self, method: str, path: str, headers: dict[str, str], body: bytes, address: str) -> Reply: ...
+
+
+class DjangoWay:
+    """As the pages' process serves it."""
+
+    def send(self, method: str, path: str, headers: dict[str, str], body: bytes, address: str) -> Reply:
+        meta = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in headers.items()}
+        content_type = meta.pop("HTTP_CONTENT_TYPE", "")
+        host = meta.pop("HTTP_HOST", "127.0.0.1")
+        if content_type:
+            meta["CONTENT_TYPE"] = content_type  # Django's client leaves it out where the body is empty
+        response = Client(SERVER_NAME=host).generic(
+            method, path, body, content_type=content_type, REMOTE_ADDR=address, **meta
+        )
+        return Reply(response.status_code, {k.lower(): v for k, v in response.items()}, response.content)
+
+
+@dataclass
+class Proto:
+    """The other half of an RSGI call."""
+
+    body: bytes
+    status: int = 0
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    sent: bytes = b""
+
+    async def __call__(self) -> bytes:
+        return self.body
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for start in range(0, len(self.body), 4096):
+            yield self.body[start : start + 4096]
+
+    def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+        self.status, self.headers, self.sent = status, headers, body
+
+    def response_empty(self, status: int, headers: list[tuple[str, str]]) -> None:
+        self.response_bytes(status, headers, b"")
+
+
+class FrontWay:
+    """As the front serves it: the same object that granian calls, on an event loop of the test's."""
+
+    def __init__(self) -> None:
+        from licensing.front.application import Front
+
+        self.loop = asyncio.new_event_loop()
+        self.front = Front()
+        self.front.__rsgi_init__(self.loop)
+
+    def close(self) -> None:
+        self.front.__rsgi_del__(self.loop)
+        self.loop.close()
+
+    def send(self, method: str, path: str, headers: dict[str, str], body: bytes, address: str) -> Reply:
+        path, _, query = path.partition("?")
+        given = {"host": "127.0.0.1", "content-length": str(len(body)), **headers}
+        scope = SimpleNamespace(
+            method=method,
+            path=path,
+            query_string=query,
+            headers={name.lower(): value for name, value in given.items()},
+            client=f"{address}:50000",
+            authority=None,
+        )
+        proto = Proto(body)
+        self.loop.run_until_complete(asyncio.wait_for(self.front.__rsgi__(scope, proto), 20))
+        return Reply(proto.status, dict(proto.headers), proto.sent)
+
+
+@dataclass
+class Api:
+    """The API as one ERP client calls it."""
+
+    way: Way
+    token: str = ""
+    address: str = "127.0.0.1"
+
+    def call(self, method: str, path: str, body: object = None, /, **headers: str) -> Reply:
+        """Call a path below /api/v1; headers are named with `_` for `-`; a body but bytes goes as JSON."""
+        sent = {"authorization": f"Bearer {self.token}"} if self.token else {}
+        if body is not None:
+            sent["content-type"] = "application/json"
+        sent |= {name.lower().replace("_", "-"): value for name, value in headers.items()}
+        sent = {name: value for name, value in sent.items() if value}
+        raw = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+        full = path if path.startswith(("/api", "/livez", "/readyz", "/problems")) else f"/api/v1{path}"
+        return self.way.send(method, full, sent, raw, self.address)
+
+    def checkout(self, *modules: str, **changes: object) -> Reply:
+        """Check out modules with the body of the contract's example."""
+        headers = {name: str(changes.pop(name)) for name in ("Idempotency_Key",) if name in changes}
+        return self.call("POST", "/leases", checkout_body(*modules, **changes), **headers)
+
+
+def checkout_body(*modules: str, **changes: object) -> dict[str, object]:
+    """The body of a checkout; a change to None leaves the member out."""
+    body: dict[str, object] = {
+        "modules": list(modules or ("HANDEL",)),
+        "workstation": "PC-017",
+        "user": "anna.nowak",
+        "program": {"name": "ERP Optima", "version": "2026.5.1", "built_on": "2026-09-01"},
+    }
+    return {name: value for name, value in (body | changes).items() if value is not None}

@@ -1,0 +1,108 @@
+"""What a checkout may say, and how a wrong one is told."""
+
+import json
+
+import pytest
+
+from licensing.models import Lease
+
+from .calling import Api, checkout_body
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"{", b"[]", b"null", b'"text"', b"12", b"{}x", b'{"modules": ["A"],}', b"\xff\xfe{}",
+        b"[" * 15000, b'{"user": "\xc3"}', b'{"user": "\\ud800"}',
+    ],
+)  # fmt: skip
+def test_what_is_no_json_object_is_malformed(api: Api, body: bytes) -> None:
+    refused = api.call("POST", "/leases", body, Content_Type="application/json")
+    assert (refused.status, refused.code) == (400, "malformed_json")
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"modules": None}, "/modules"),
+        ({"modules": []}, "/modules"),
+        ({"modules": "HANDEL"}, "/modules"),
+        ({"modules": [1]}, "/modules/0"),
+        ({"modules": ["HANDEL", "HANDEL"]}, "/modules/1"),
+        ({"modules": ["A\u0000"]}, "/modules/0"),
+        ({"modules": [f"M{n}" for n in range(33)]}, "/modules"),
+        ({"optional": [f"M{n}" for n in range(33)]}, "/optional"),
+        ({"optional": ["HANDEL"]}, "/optional/0"),
+        ({"optional": [True]}, "/optional/0"),
+        ({"workstation": None}, "/workstation"),
+        ({"workstation": "  "}, "/workstation"),
+        ({"workstation": "x" * 65}, "/workstation"),
+        ({"user": None}, "/user"),
+        ({"user": 5}, "/user"),
+        ({"user": "a\nb"}, "/user"),
+        ({"user": "a\u200bb"}, "/user"),
+        ({"user": "anna\n"}, "/user"),
+        ({"program": None}, "/program"),
+        ({"program": "ERP"}, "/program"),
+        ({"program": {"name": "ERP"}}, "/program/version"),
+        ({"program": {"name": "", "version": "1"}}, "/program/name"),
+        ({"program": {"name": "x" * 65, "version": "1"}}, "/program/name"),
+        ({"program": {"name": "E", "version": "x" * 33}}, "/program/version"),
+        ({"program": {"name": "E", "version": "1", "built_on": "1 May"}}, "/program/built_on"),
+        ({"program": {"name": "E", "version": "1", "built_on": "2026-02-30"}}, "/program/built_on"),
+        ({"program": {"name": "E", "version": "1", "os": "x"}}, "/program/os"),
+        ({"key": 5000006622}, "/key"),
+        ({"known_grants": []}, "/known_grants"),
+        ({"known_grants": {"5000006622": "42"}}, "/known_grants"),
+        ({"known_grants": {"5000006622": True}}, "/known_grants"),
+        ({"surprise": 1}, "/surprise"),
+        ({"a/b~c": 1}, "/a~1b~0c"),
+    ],
+)
+def test_a_wrong_member_is_named_by_its_pointer(api: Api, changes: dict[str, object], field: str) -> None:
+    refused = api.call("POST", "/leases", checkout_body(**changes))
+    assert (refused.status, refused.code) == (422, "validation_failed")
+    error = refused.json["errors"][0]
+    assert error["field"] == field
+    assert error["message"]
+    assert not Lease.objects.exists()
+
+
+def test_user_and_workstation_are_stripped_and_composed(api: Api) -> None:
+    decomposed = "  z\u0307o\u0301\u0142w " + ""
+    lease = api.checkout("KASA", user=decomposed, workstation=" PC ").json
+    assert (lease["user"], lease["workstation"]) == ("żółw", "PC")
+
+
+def test_64_code_points_are_taken_and_65_are_not(api: Api) -> None:
+    assert api.checkout("KASA", user="ż" * 64, workstation=f" {'🙂' * 64} ").status == 201
+    assert api.checkout("KASA", user="ż" * 65).code == "validation_failed"
+
+
+def test_the_body_may_have_16_kib(api: Api) -> None:
+    body = json.dumps(checkout_body("KASA")).encode()
+    full = body + b" " * (16 * 1024 - len(body))
+    assert api.call("POST", "/leases", full).status == 201
+    refused = api.call("POST", "/leases", full + b" ")
+    assert (refused.status, refused.code) == (413, "body_too_large")
+
+
+@pytest.mark.parametrize(
+    "media_type", ["", "text/plain", "application/x-www-form-urlencoded", "application/jsonx"]
+)
+def test_a_body_that_is_not_json_is_unsupported(api: Api, media_type: str) -> None:
+    refused = api.call("POST", "/leases", json.dumps(checkout_body()).encode(), Content_Type=media_type)
+    assert (refused.status, refused.code) == (415, "unsupported_media_type")
+
+
+def test_a_charset_may_be_named(api: Api) -> None:
+    assert (
+        api.call("POST", "/leases", checkout_body(), Content_Type="application/json; charset=utf-8").status
+        == 201
+    )
+
+
+def test_the_type_is_judged_before_the_size_and_the_size_before_the_body(api: Api) -> None:
+    large = b"x" * (16 * 1024 + 1)
+    assert api.call("POST", "/leases", large, Content_Type="text/plain").status == 415
+    assert api.call("POST", "/leases", large, Content_Type="application/json").status == 413

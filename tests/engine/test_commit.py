@@ -1,0 +1,157 @@
+"""Group commit: who shares a transaction, who waits, and what a failure touches."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+
+import pytest
+
+from licensing.engine.commit import Busy, Failed, GroupCommit
+from licensing.operations.errors import Refused
+
+
+def run(story: Callable[[], Awaitable[None]]) -> None:
+    asyncio.run(asyncio.wait_for(story(), 20))
+
+
+def doubled(works: Sequence[int]) -> list[int]:
+    return [2 * work for work in works]
+
+
+def test_calls_that_are_ready_together_share_one_transaction() -> None:
+    async def story() -> None:
+        batches: list[list[int]] = []
+
+        def record(works: Sequence[int]) -> list[int]:
+            batches.append(list(works))
+            return doubled(works)
+
+        engine = GroupCommit(asyncio.get_running_loop(), record, doubled)
+        outcomes = await asyncio.gather(*(engine.submit(work) for work in range(10)))
+        assert outcomes == [2 * work for work in range(10)]
+        assert batches == [list(range(10))]
+
+    run(story)
+
+
+def test_one_call_alone_waits_for_nobody() -> None:
+    async def story() -> None:
+        engine = GroupCommit(asyncio.get_running_loop(), doubled, doubled)
+        future = engine.submit(21)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert future.done()
+        assert future.result() == 42
+
+    run(story)
+
+
+def test_no_outcome_is_told_before_its_commit() -> None:
+    async def story() -> None:
+        committed = threading.Event()
+        started = threading.Event()
+
+        def slow(works: Sequence[int]) -> list[int]:
+            started.set()
+            committed.wait(10)
+            return doubled(works)
+
+        engine = GroupCommit(asyncio.get_running_loop(), None, slow)
+        first = engine.submit(1)
+        await asyncio.to_thread(started.wait, 10)
+        later = engine.submit(2)
+        await asyncio.sleep(0.05)
+        assert not first.done()
+        assert not later.done()
+        committed.set()
+        assert await asyncio.gather(first, later) == [2, 4]
+
+    run(story)
+
+
+def test_a_lock_held_elsewhere_moves_the_batch_to_the_thread_and_leaves_the_loop_free() -> None:
+    async def story() -> None:
+        turns = 0
+        released = threading.Event()
+
+        def busy(works: Sequence[int]) -> list[int]:
+            raise Busy
+
+        def waits(works: Sequence[int]) -> list[int]:
+            released.wait(10)
+            return doubled(works)
+
+        engine = GroupCommit(asyncio.get_running_loop(), busy, waits)
+        future = engine.submit(4)
+        while turns < 100:
+            await asyncio.sleep(0)
+            turns += 1
+        assert not future.done()
+        released.set()
+        assert await future == 8
+
+    run(story)
+
+
+def test_an_error_of_one_call_touches_no_other() -> None:
+    async def story() -> None:
+        def touchy(works: Sequence[int]) -> list[int]:
+            if 3 in works:
+                raise ZeroDivisionError
+            return doubled(works)
+
+        engine = GroupCommit(asyncio.get_running_loop(), touchy, touchy)
+        outcomes = await asyncio.gather(*(engine.submit(work) for work in range(6)))
+        assert [outcomes[work] for work in (0, 1, 2, 4, 5)] == [0, 2, 4, 8, 10]
+        assert isinstance(outcomes[3], Failed)
+
+    run(story)
+
+
+def test_a_database_that_stays_locked_refuses_the_whole_batch() -> None:
+    async def story() -> None:
+        def locked(works: Sequence[int]) -> list[int]:
+            raise Refused("unavailable", retry_after=1)
+
+        engine = GroupCommit(asyncio.get_running_loop(), None, locked)
+        outcomes = await asyncio.gather(engine.submit(1), engine.submit(2))
+        assert [outcome.code for outcome in outcomes if isinstance(outcome, Refused)] == ["unavailable"] * 2
+
+    run(story)
+
+
+def test_a_full_queue_refuses_at_once() -> None:
+    async def story() -> None:
+        engine = GroupCommit(asyncio.get_running_loop(), doubled, doubled, most_waiting=2)
+        kept = [engine.submit(1), engine.submit(2)]
+        with pytest.raises(Refused, match="unavailable"):
+            engine.submit(3)
+        assert await asyncio.gather(*kept) == [2, 4]
+        assert await engine.submit(3) == 6
+
+    run(story)
+
+
+def test_a_batch_has_an_upper_size() -> None:
+    async def story() -> None:
+        sizes: list[int] = []
+
+        def record(works: Sequence[int]) -> list[int]:
+            sizes.append(len(works))
+            return doubled(works)
+
+        engine = GroupCommit(asyncio.get_running_loop(), record, doubled, most_in_batch=4)
+        await asyncio.gather(*(engine.submit(work) for work in range(10)))
+        assert sizes == [4, 4, 2]
+
+    run(story)
+
+
+def test_a_caller_that_went_away_disturbs_nobody() -> None:
+    async def story() -> None:
+        engine = GroupCommit(asyncio.get_running_loop(), doubled, doubled)
+        gone, here = engine.submit(1), engine.submit(2)
+        gone.cancel()
+        assert await here == 4
+
+    run(story)
