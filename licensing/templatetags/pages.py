@@ -1,6 +1,6 @@
 """Small pieces that many pages show."""
 
-from django import template
+from django import forms, template
 from django.http import QueryDict
 from django.templatetags.static import static
 from django.utils.html import format_html
@@ -30,3 +30,17 @@ def address(context: template.Context, **changes: object) -> str:
         if value is not None:
             query[name] = str(value)
     return "?" + query.urlencode()
+
+
+@register.simple_tag
+def control(field: forms.BoundField) -> SafeString:
+    """A form's control in Tabler's looks, also of forms that are not ours."""
+    widget = field.field.widget
+    if isinstance(widget, forms.CheckboxInput):
+        css_class = "form-check-input"
+    elif isinstance(widget, forms.Select):
+        css_class = "form-select"
+    else:
+        css_class = "form-control"
+    more = widget.attrs.get("class", "")
+    return field.as_widget(attrs={"class": f"{css_class} {more}".strip()})

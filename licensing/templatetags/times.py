@@ -31,7 +31,7 @@ def duration(seconds: float) -> str:
 
 def _hours(seconds: int) -> str:
     hours, minutes = seconds // HOUR, seconds % HOUR // MINUTE
-    if minutes == 0 or hours >= 10:
+    if minutes == 0:
         return _("%(n)d h") % {"n": hours}
     return _("%(hours)d h %(minutes)d min") % {"hours": hours, "minutes": minutes}
 
@@ -70,6 +70,12 @@ def left(context: template.Context, instant: datetime | None) -> SafeString | st
 def remaining(context: template.Context, instant: datetime) -> SafeString:
     """`71 h`: the time until an instant that is to come."""
     return _time(instant, duration(max(0.0, (instant - context["now"]).total_seconds())))
+
+
+@register.filter
+def clock(instant: datetime) -> str:
+    """A time to the minute in the portal's zone, e.g. `25 November, 02:00`."""
+    return date_format(timezone.localtime(instant), "j E, H:i")
 
 
 @register.filter

@@ -9,9 +9,8 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.translation import get_language, gettext_lazy
+from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 from django.views.decorators.debug import sensitive_post_parameters
 
 from licensing.models import Configuration, MailSecurity, Role
@@ -149,9 +148,9 @@ class MailForm(SectionForm):
 class ClusterForm(SectionForm):
     title = gettext_lazy("Clustered installation")
     intro = gettext_lazy(
-        "Several nodes share one PostgreSQL, and keys are bound to the cluster's name instead of one machine. "
-        "Turning this on or off, or changing the name, means that every active key must be bound anew: the "
-        "vendor will ask for each PIN at the next contact. No lease ends because of it."
+        "Several nodes share one PostgreSQL, and keys are bound to the cluster's name instead of one "
+        "machine. Turning this on or off, or changing the name, means that every active key must be bound "
+        "anew: the vendor will ask for each PIN at the next contact. No lease ends because of it."
     )
     icon = "server"
 

@@ -37,7 +37,7 @@ class ClientForm(PageForm):
     networks = forms.CharField(
         label=gettext_lazy("Allowed networks"),
         required=False,
-        widget=forms.Textarea(attrs={"rows": 3, "class": "form-control code", "spellcheck": "false"}),
+        widget=forms.Textarea(attrs={"rows": 3, "class": "code", "spellcheck": "false"}),
         help_text=gettext_lazy("One a line, e.g. 192.168.1.0/24. Empty: from anywhere."),
     )
 

@@ -1,12 +1,16 @@
 """What a page says when it cannot be shown. None of these asks the database, which may be the cause."""
 
-import uuid
+import logging
+import secrets
+import sys
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import requires_csrf_token
+
+logger = logging.getLogger(__name__)
 
 
 def _failure(status: int, title: str, sentence: str, **more: Any) -> HttpResponse:
@@ -44,11 +48,13 @@ def page_not_found(request: HttpRequest, exception: Exception | None = None) -> 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """500, with a number that stands in the log too."""
+    incident = secrets.token_hex(6)
+    logger.error("incident %s during %s %s", incident, request.method, request.path, exc_info=sys.exc_info())
     return _failure(
         500,
         _("The portal has failed here"),
         _("This is a fault of the portal. Nothing was changed half-way; programs go on with what they have."),
-        incident=getattr(request, "incident", None) or uuid.uuid4().hex[:12],
+        incident=incident,
     )
 
 
@@ -59,6 +65,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
         403,
         _("This form is too old"),
         _(
-            "It was made before you logged in anew, or the browser keeps no cookies. Go back, load the page again, and send it once more."
+            "It was made before you logged in anew, or the browser keeps no cookies. Go back, load the page "
+            "again, and send it once more."
         ),
     )

@@ -1,4 +1,4 @@
-"""What every form of the pages shares: Tabler's looks, and an operation's refusal shown where it belongs."""
+"""What every form of the pages shares: an operation's refusal, shown where it belongs."""
 
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
@@ -10,24 +10,12 @@ from licensing.operations.errors import Refused
 T = TypeVar("T")
 
 
-def _css_class(widget: forms.Widget) -> str:
-    if isinstance(widget, forms.CheckboxInput):
-        return "form-check-input"
-    if isinstance(widget, forms.Select) and not isinstance(widget, forms.RadioSelect):
-        return "form-select"
-    return "form-control"
-
-
 class PageForm(forms.Form):
     """A form that carries out one operation."""
-
-    template_name = "forms/form.html"
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("label_suffix", "")
         super().__init__(*args, **kwargs)
-        for field in self.fields.values():
-            field.widget.attrs.setdefault("class", _css_class(field.widget))
 
     def carry_out(self, operation: Callable[[], T]) -> "Outcome[T] | None":
         """Run the operation; where it refuses, show its sentences at the fields, and return None."""

@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.debug import sensitive_post_parameters
@@ -26,7 +26,7 @@ def _pin_field(**options: Any) -> forms.CharField:
         "autocomplete": "off",
         "maxlength": "4",
         "pattern": "[0-9]{4}",
-        "class": "form-control w-auto code",
+        "class": "w-auto code",
         "size": "6",
     }
     options.setdefault("help_text", gettext_lazy("Four digits, from the papers of your purchase."))
@@ -94,7 +94,7 @@ class RemoveKeyForm(PageForm):
         self.fields["number"].widget.attrs |= {
             "data-confirm-with": expected,
             "autocomplete": "off",
-            "class": "form-control code",
+            "class": "code",
         }
         if not asks_pin:
             del self.fields["pin"]

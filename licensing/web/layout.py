@@ -57,17 +57,17 @@ def layout(request: HttpRequest) -> dict[str, Any]:
     """The context of the layout; read only when a template asks for it."""
     user = getattr(request, "user", None)
     context: dict[str, Any] = {
-        "now": SimpleLazyObject(portal_now),
         "version": settings.VERSION,
         "without_tls": not request.is_secure(),
     }
     if isinstance(user, User) and user.is_authenticated:
-        role = Role(user.role)
+        role, now = Role(user.role), portal_now()
         context |= {
+            "now": now,
             "tabs": _tabs(role, request.path),
             "may_operate": role.may(Role.OPERATOR),
             "may_administer": role.may(Role.ADMINISTRATOR),
-            "status_bar": SimpleLazyObject(lambda: status_bar(portal_now())),
+            "status_bar": SimpleLazyObject(lambda: status_bar(now)),
         }
     return context
 

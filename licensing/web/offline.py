@@ -11,9 +11,8 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.translation import get_language, gettext_lazy
+from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 from qrcode.image.svg import SvgPathImage
 
@@ -93,7 +92,7 @@ class AnswerForm(PageForm):
     text = forms.CharField(
         label=gettext_lazy("Or paste the answer"),
         required=False,
-        widget=forms.Textarea(attrs={"rows": 3, "class": "form-control code", "spellcheck": "false"}),
+        widget=forms.Textarea(attrs={"rows": 3, "class": "code", "spellcheck": "false"}),
     )
 
     def clean(self) -> dict[str, Any]:
@@ -157,7 +156,8 @@ def export(request: HttpRequest) -> HttpResponse:
         messages.warning(
             request,
             _(
-                "Something has changed since the last request file: an answer to it is worth nothing any more."
+                "Something has changed since the last request file: an answer to it is worth nothing any "
+                "more."
             ),
         )
     response = HttpResponse(made.text, content_type="application/jose; charset=us-ascii")

@@ -2,6 +2,10 @@
 (function () {
   "use strict";
 
+  // --- on a narrow screen the tabs scroll: show the one that is open
+  const open = document.querySelector(".tabs [aria-current]");
+  if (open) open.scrollIntoView({ block: "nearest", inline: "center" });
+
   // --- menus: one click outside, or Escape, closes them
   document.addEventListener("click", function (event) {
     document.querySelectorAll("details.menu[open]").forEach(function (menu) {
