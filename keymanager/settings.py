@@ -7,6 +7,8 @@ from typing import Any
 import environ
 from csp.constants import NONE, SELF
 
+from licensing.logs import logging_config
+
 from . import deployment
 
 BASE_DIR = deployment.BASE
@@ -52,6 +54,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "licensing.front.trust.FrontMiddleware",
+    "licensing.api.middleware.ApiMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -82,6 +86,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "licensing.web.layout.layout",
             ],
         },
     }
@@ -136,6 +141,10 @@ ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_ADAPTER = "licensing.web.accounts.ClosedAccountAdapter"
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 15 * 60
+MFA_ADAPTER = "licensing.web.accounts.SealedMFAAdapter"
+MFA_TOTP_ISSUER = "Key Manager"
+CSRF_FAILURE_VIEW = "licensing.web.failures.csrf_failure"
 
 LANGUAGE_CODE = "pl"
 LANGUAGES = [("pl", "Polski"), ("en", "English")]
@@ -180,6 +189,8 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = KEYMANAGER.tls
 SECURE_HSTS_PRELOAD = KEYMANAGER.tls
 SECURE_SSL_REDIRECT = KEYMANAGER.tls
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
+
+LOGGING = logging_config(KEYMANAGER.data)
 
 # --- the worker ---------------------------------------------------------------------------------------
 # No catching up of missed runs, no retries of a failing task for ever: each task is harmless when run

@@ -19,9 +19,10 @@ from django.http.request import split_domain_port, validate_host
 
 from licensing.api import health, pages, router
 from licensing.api.auth import Caller
-from licensing.api.exchange import MAX_BODY, Answer, Call, problem
+from licensing.api.exchange import MAX_BODY, Answer, Call, answer, problem
 from licensing.api.languages import language_of
 from licensing.api.leases import lease_call, render_checkout, render_heartbeat, render_look
+from licensing.api.messages import HealthAnswer
 from licensing.api.parsing import read_checkout
 from licensing.engine.batch import Batches, Done, Kind, Work
 from licensing.engine.commit import Failed, GroupCommit
@@ -34,6 +35,7 @@ logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 LEASES = "/api/v1/leases"
 READ_HERE = frozenset(("/api", "/problems", *health.PATHS))
+LIVING = answer(HealthAnswer("ok", warnings=[]))
 READERS = 4
 
 
@@ -66,6 +68,8 @@ class Front:
         path = scope.path
         if path.startswith(LEASES):
             await self._lease(scope, proto, path)
+        elif path == "/livez":
+            send(proto, LIVING, scope.method)
         elif path in READ_HERE or path.startswith(("/api/", "/problems/")):
             await self._read(scope, proto)
         else:
@@ -86,15 +90,15 @@ class Front:
 
     async def _lease(self, scope: Any, proto: Any, path: str) -> None:
         try:
-            answer = await self._lease_answer(scope, proto, path)
+            reply = await self._lease_answer(scope, proto, path)
         except Refused as refused:
-            answer = problem(refused, language_of(scope.headers.get("accept-language")))
+            reply = problem(refused, language_of(scope.headers.get("accept-language")))
         except Exception:
             incident = secrets.token_hex(6)
             logger.exception("incident %s during %s %s", incident, scope.method, path)
             language = language_of(scope.headers.get("accept-language"))
-            answer = problem(Refused("internal_error", incident=incident), language)
-        send(proto, answer, scope.method)
+            reply = problem(Refused("internal_error", incident=incident), language)
+        send(proto, reply, scope.method)
 
     async def _lease_answer(self, scope: Any, proto: Any, path: str) -> Answer:
         headers = scope.headers
@@ -148,8 +152,8 @@ class Front:
             address_of(scope.client),
             lambda _most: b"",
         )
-        answer = await self._loop.run_in_executor(self._readers, with_connection, partial(_answer, call))
-        send(proto, answer, scope.method)
+        reply = await self._loop.run_in_executor(self._readers, with_connection, partial(_answer, call))
+        send(proto, reply, scope.method)
 
 
 def with_connection(work: Callable[[], Result]) -> Result:

@@ -2,6 +2,7 @@
 
 import math
 import os
+import secrets
 import signal
 import sys
 import time
@@ -22,7 +23,7 @@ from licensing.operations.users import first_run_token
 from . import demo as demos
 from .data_folder import lock, open_folder
 from .demo_settings import Demo, open_demo
-from .ports import answers, require_free
+from .ports import answers, free_port, require_free
 from .prepare import Tell, prepare
 from .supervisor import Child, Supervisor
 
@@ -102,11 +103,17 @@ def _environment(host: str) -> dict[str, str]:
 
 
 def portal_children(options: Options) -> list[Child]:
-    """The web server and the worker."""
+    """The front, the pages behind it, and the worker."""
     environment = _environment(options.host)
-    web = (*run_module(), "licensing.serving.web", "--host", options.host, "--port", str(options.port))
+    pages_port = free_port()
+    between = {"KEYMANAGER_PAGES_PORT": str(pages_port), "KEYMANAGER_FRONT_SECRET": secrets.token_urlsafe(32)}
+    web = (*run_module(), "licensing.serving.web")
+    front = (*web, "front", "--host", options.host, "--port", str(options.port))
+    pages = (*web, "pages", "--host", "127.0.0.1", "--port", str(pages_port))
+    behind = f"http://127.0.0.1:{pages_port}/livez"
     return [
-        Child("web server", web, environment, partial(_web_sign, f"{options.url}/livez")),
+        Child("web server", front, environment | between, partial(_web_sign, f"{options.url}/livez")),
+        Child("pages", pages, environment | between, partial(_web_sign, behind)),
         Child("worker", (*run_module(), "manage", "worker"), environment, _queue_sign),
     ]
 
@@ -144,12 +151,13 @@ def _furnish_demo(demo: Demo, supervisor: Supervisor) -> Demo:
 
 
 def _start_portal(options: Options, supervisor: Supervisor) -> None:
-    """Start web server and worker and wait for both."""
+    """Start web servers and worker and wait for them."""
     before = _queue_sign()
     for child in portal_children(options):
         if not supervisor.is_stopping:
             supervisor.start(child)
-    _wait(supervisor, "the web server", lambda: answers(f"{options.url}/livez"))
+    # Asked through the front, the log-in page shows that both servers are there.
+    _wait(supervisor, "the web server", lambda: answers(f"{options.url}/accounts/login/"))
     _wait(supervisor, "the worker", lambda: _queue_sign() != before)
 
 

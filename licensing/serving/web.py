@@ -1,6 +1,10 @@
-"""The web server: `python -m licensing.serving.web`, started and watched by the supervisor."""
+"""The two web servers: the front on the portal's port, and the pages behind it on loopback.
+
+`python -m licensing.serving.web front|pages --host … --port …`, started and watched by the supervisor.
+"""
 
 import argparse
+from typing import Any
 
 from granian import Granian
 from granian.constants import Interfaces, SSLProtocols
@@ -8,38 +12,53 @@ from granian.log import LogLevels
 
 from keymanager import deployment
 
-THREADS = 8
+PAGE_THREADS = 8
 BACKLOG = 2048
 # Without it a start interrupted by a signal never ends.
 KILL_SECONDS = 5
 
 
-def serve(host: str, port: int, settings: deployment.Deployment) -> None:
-    """Serve pages and API until a signal, over TLS where the deployment has a certificate."""
-    server = Granian(
-        "keymanager.wsgi:application",
-        address=host,
-        port=port,
-        interface=Interfaces.WSGI,
-        workers=1,
-        blocking_threads=THREADS,
-        backlog=BACKLOG,
-        ssl_cert=settings.tls_cert,
-        ssl_key=settings.tls_key,
-        ssl_protocol_min=SSLProtocols.tls12,
-        workers_kill_timeout=KILL_SECONDS,
-        log_level=LogLevels.error,
-    )
-    server.serve()
+def front(settings: deployment.Deployment) -> dict[str, Any]:
+    """The one way in, over TLS where the deployment has a certificate: leases here, the rest behind."""
+    return {
+        "target": "licensing.front.entry:application",
+        "factory": True,
+        "interface": Interfaces.RSGI,
+        "websockets": False,
+        "ssl_cert": settings.tls_cert,
+        "ssl_key": settings.tls_key,
+        "ssl_protocol_min": SSLProtocols.tls12,
+    }
+
+
+def pages(settings: deployment.Deployment) -> dict[str, Any]:
+    """Django's pages, which only the front calls."""
+    return {
+        "target": "keymanager.wsgi:application",
+        "interface": Interfaces.WSGI,
+        "blocking_threads": PAGE_THREADS,
+    }
+
+
+SERVERS = {"front": front, "pages": pages}
 
 
 def main() -> None:
-    """Read the arguments and serve."""
+    """Read the arguments and serve until a signal."""
     parser = argparse.ArgumentParser()
+    parser.add_argument("server", choices=SERVERS)
     parser.add_argument("--host", required=True)
     parser.add_argument("--port", type=int, required=True)
     options = parser.parse_args()
-    serve(options.host, options.port, deployment.read())
+    Granian(
+        **SERVERS[options.server](deployment.read()),
+        address=options.host,
+        port=options.port,
+        workers=1,
+        backlog=BACKLOG,
+        workers_kill_timeout=KILL_SECONDS,
+        log_level=LogLevels.error,
+    ).serve()
 
 
 if __name__ == "__main__":

@@ -17,8 +17,13 @@ def test_modules_lists_a_row_per_module_and_key_in_order(api: Api) -> None:
     assert reply.status == 200
     rows = reply.json["modules"]
     assert [(row["code"], row["key"]) for row in rows] == [
-        ("BEZ_GW", KEY), ("FAKTURY", KEY), ("HANDEL", KEY), ("HANDEL", OTHER_KEY), ("KASA", KEY), ("STARY", KEY),
-    ]  # fmt: skip
+        ("BEZ_GW", KEY),
+        ("FAKTURY", KEY),
+        ("HANDEL", KEY),
+        ("HANDEL", OTHER_KEY),
+        ("KASA", KEY),
+        ("STARY", KEY),
+    ]
     assert rows[1] == {
         "code": "FAKTURY",
         "name": {"pl": "FAKTURY pl", "en": "FAKTURY en"},
