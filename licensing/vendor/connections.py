@@ -20,6 +20,8 @@ from licensing.vendor.wire import Stage, Wire
 
 MAX_HEADER_BYTES = 64 * 1024
 _TUNNEL_STATUS = re.compile(r"Tunnel connection failed: (\d+)")
+_LOG_IN_REFUSED = (http.HTTPStatus.PROXY_AUTHENTICATION_REQUIRED, http.HTTPStatus.UNAUTHORIZED)
+"""What proxies say to a wrong log-in: 407, and tinyproxy 401."""
 Address = tuple[Any, ...]
 
 
@@ -87,7 +89,7 @@ class _Watched(connection.HTTPConnection):
     def _tunnel_fault(self, text: str) -> errors.VendorError:
         """What a way that the proxy did not open means: http.client tells the status only in a text."""
         status = _TUNNEL_STATUS.match(text)
-        if status and status[1] == "407":
+        if status and int(status[1]) in _LOG_IN_REFUSED:
             return self.wire.error(errors.ProxyLogin)
         if status:
             self.wire.enter(Stage.TCP)
@@ -105,12 +107,15 @@ class _Watched(connection.HTTPConnection):
         except http.client.HTTPException as error:
             raise self.wire.error(errors.NotTheVendor, content=type(error).__name__) from error
         if self.wire.stage is Stage.PROXY_LOGIN:
-            self._judge_proxy(response.status)
+            self._judge_proxy(response.status, response.headers.get("Content-Type", ""))
         return response
 
-    def _judge_proxy(self, status: int) -> None:
-        """Without a tunnel (http) the answer itself says what the proxy made of the log-in and of the way."""
-        if status == http.HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+    def _judge_proxy(self, status: int, media: str) -> None:
+        """Without a tunnel (http) the answer itself says what the proxy made of the log-in and of the way.
+
+        The authority refuses in problem+json, also with 401; a proxy does not.
+        """
+        if status in _LOG_IN_REFUSED and "problem+json" not in media:
             raise self.wire.error(errors.ProxyLogin)
         self.wire.enter(Stage.HTTP)
         if status in (http.HTTPStatus.BAD_GATEWAY, http.HTTPStatus.GATEWAY_TIMEOUT):

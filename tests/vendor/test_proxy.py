@@ -11,7 +11,7 @@ from licensing.vendor.client import Proxy
 from tests.vendor.conftest import PASSWORD, PROMPT, SHORT
 from tests.vendor.servers import ScriptedServer, answering, closed_port, deaf_port, endless, http, real_proxy
 from tests.vendor.servers import reset as reset_connection
-from tests.vendor.test_client import REQUEST
+from tests.vendor.test_client import REQUEST, problem
 from tests.vendor.test_deadline import error_within, nothing_left_behind
 
 ANSWER = http(b"a.b.c")
@@ -146,3 +146,16 @@ def test_a_407_without_a_proxy_is_a_status_like_any_other(start, client):
     server = start(answering(http(b"", status="407 Proxy Authentication Required")))
     with pytest.raises(errors.HttpStatus):
         client(server.port).contact(REQUEST)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_refuses_the_log_in_with_401_is_understood(start, client, scheme):
+    server = start(answering(http(b"<html>", status="401 Unauthorized", kind="text/html")))
+    with pytest.raises(errors.ProxyLogin):
+        client(9, scheme, proxy=Proxy("127.0.0.1", server.port)).contact(REQUEST)
+
+
+def test_the_authoritys_own_401_through_a_proxy_is_no_matter_of_the_log_in(start, client):
+    server = start(answering(problem("401 Unauthorized", "bad_signature")))
+    with pytest.raises(errors.RequestUnauthentic):
+        client(9, proxy=Proxy("127.0.0.1", server.port)).contact(REQUEST)
