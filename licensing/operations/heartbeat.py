@@ -25,7 +25,7 @@ def run_heartbeat(
     live = own_live(rows, calls, now)
     seats = read_seats(cursor, live) if live else {}
     verdicts = {
-        row.id: stand(row, seats.get(row.id, {}), terms, now, max(row.expires_at, now + terms.inactivity))
+        row.id: stand(row, seats.get(row.id, []), terms, now, max(row.expires_at, now + terms.inactivity))
         for row in live.values()
     }
     carry_out(cursor, rows, verdicts, now, heard=True)
@@ -50,7 +50,7 @@ def run_look(cursor: CursorWrapper, call: LeaseCall, now: datetime, terms: Terms
     rows = read_leases(cursor, [call.lease_id.hex])
     live = own_live(rows, [call], now)
     for row in live.values():
-        verdict = stand(row, read_seats(cursor, live).get(row.id, {}), terms, now, row.expires_at)
+        verdict = stand(row, read_seats(cursor, live).get(row.id, []), terms, now, row.expires_at)
         if isinstance(verdict, Ending):
             carry_out(cursor, rows, {row.id: verdict}, now)
         else:

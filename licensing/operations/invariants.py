@@ -102,7 +102,7 @@ def _live_leases(cursor: CursorWrapper, terms: Terms, now: datetime) -> Iterator
         rows = read_leases(cursor, ids[start : start + AT_ONCE])
         seats = read_seats(cursor, rows)
         for row in rows.values():
-            yield from _live_lease(row, seats.get(row.id, {}), terms, now)
+            yield from _live_lease(row, seats.get(row.id, []), terms, now)
 
 
 def _live_lease(row: LeaseRow, seats: Seats, terms: Terms, now: datetime) -> Iterator[str]:

@@ -3,17 +3,20 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
 from django.db.backends.utils import CursorWrapper
 
+from licensing.protocol.errors import MalformedMessage
 from licensing.protocol.times import format_instant, parse_instant
 
 from .lease_values import HeldLease, HeldModule
 from .sets import Words, words_of
 from .terms import Terms
+
+Part = TypeVar("Part")
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -54,9 +57,9 @@ class LeaseRow:
 ENDS_BY_ITSELF = ("expired", "contact_lost", "module_expired", "withdrawn")
 
 encode = msgspec.json.encode
-_claims = msgspec.json.Decoder(tuple[Claim, ...]).decode
-_not_taken = msgspec.json.Decoder(tuple[NotTaken, ...]).decode
-_withdrawn = msgspec.json.Decoder(dict[str, str]).decode
+_claims = msgspec.json.Decoder(tuple[Claim, ...])
+_not_taken = msgspec.json.Decoder(tuple[NotTaken, ...])
+_withdrawn = msgspec.json.Decoder(dict[str, str])
 _COLUMNS = (
     'l.id, l.client_id, l."user", l.workstation, l.modules, l.not_taken, l.withdrawn, l.taken_at,'
     " l.last_seen_at, l.expires_at, l.expires_as, l.ended_at, l.ended_reason"
@@ -100,9 +103,9 @@ def _read(words: Words, values: Sequence[Any]) -> LeaseRow:
         client_id,
         user,
         workstation,
-        _claims(modules),
-        () if not_taken == "[]" else _not_taken(not_taken),
-        {} if withdrawn == "{}" else read_withdrawn(withdrawn),
+        _decoded(_claims, modules) or (),
+        () if not_taken == "[]" else _decoded(_not_taken, not_taken) or (),
+        {} if withdrawn == "{}" else _read_withdrawn(withdrawn),
         words.read_instant(taken_at),
         words.read_instant(last_seen_at),
         words.read_instant(expires_at),
@@ -112,9 +115,19 @@ def _read(words: Words, values: Sequence[Any]) -> LeaseRow:
     )
 
 
-def read_withdrawn(text: str) -> dict[str, datetime]:
-    """The instants of `Lease.withdrawn` by code."""
-    return {code: parse_instant(instant) for code, instant in _withdrawn(text).items()}
+def _decoded(decoder: msgspec.json.Decoder[Part], text: str) -> Part | None:
+    """What was stored; None for what a hand has made of it."""
+    try:
+        return decoder.decode(text)
+    except msgspec.ValidationError:
+        return None
+
+
+def _read_withdrawn(text: str) -> dict[str, datetime]:
+    try:
+        return {code: parse_instant(at) for code, at in (_decoded(_withdrawn, text) or {}).items()}
+    except MalformedMessage:
+        return {}
 
 
 def write_withdrawn(withdrawn: Mapping[str, datetime]) -> dict[str, str]:

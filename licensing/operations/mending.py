@@ -12,13 +12,11 @@ from django.db.backends.utils import CursorWrapper
 
 from licensing.models import Module, Seat
 
-from .lease_rows import read_leases
 from .seats import Place, free_seats, lock_modules
 from .sets import words_of
-from .standing import read_seats, stand
 from .terms import Offer, Terms, read_terms
 from .transactions import in_transaction
-from .verdicts import carry_out
+from .verdicts import reckon
 
 # As many missing numbers are made at once at most: a number typed in by hand may be anything.
 NUMBERS_AT_ONCE = 10_000
@@ -37,7 +35,7 @@ def mend(now: datetime) -> int:
     with connection.cursor() as cursor:
         places = doubtful_modules(cursor, read_terms())
     if places:
-        mended += in_transaction(lambda cursor: _mend_modules(cursor, places))
+        mended += in_transaction(lambda cursor: _mend_modules(cursor, places, now))
     return mended
 
 
@@ -46,7 +44,7 @@ def doubtful_leases(cursor: CursorWrapper) -> list[str]:
     words = words_of(cursor)
     cursor.execute(
         "SELECT l.id FROM licensing_lease l LEFT JOIN licensing_seat s ON s.lease_id = l.id"  # noqa: S608
-        f" WHERE l.ended_at IS NULL GROUP BY l.id HAVING COUNT(s.id) <> {words.array_length}(l.modules)"
+        f" WHERE l.ended_at IS NULL GROUP BY l.id HAVING COUNT(s.id) <> {words.array_length('l.modules')}"
     )
     return [words.read_id(row[0]) for row in cursor.fetchall()]
 
@@ -109,21 +107,17 @@ def count_modules(cursor: CursorWrapper) -> dict[Place, CountedModule]:
 
 
 def _mend_leases(cursor: CursorWrapper, leases: list[str], seats: list[int], now: datetime) -> int:
-    terms = read_terms()
-    rows = {key: row for key, row in read_leases(cursor, leases, lock=True).items() if row.ended_at is None}
-    held = read_seats(cursor, rows)
-    verdicts = {key: stand(row, held.get(key, {}), terms, now, row.expires_at) for key, row in rows.items()}
-    carry_out(cursor, rows, verdicts, now)
+    ended = reckon(cursor, leases, read_terms(), now)
     still = set(orphaned_seats(cursor)).intersection(seats)
     if still:
         free_seats(cursor, still)
-    return sum(row.ended_at is not None for row in rows.values()) + len(still)
+    return ended + len(still)
 
 
-def _mend_modules(cursor: CursorWrapper, places: Collection[Place]) -> int:
+def _mend_modules(cursor: CursorWrapper, places: Collection[Place], now: datetime) -> int:
     terms = read_terms()
     offers = [terms.by_place[place] for place in places if place in terms.by_place]
-    Module.objects.bulk_create([_module(offer) for offer in offers], ignore_conflicts=True)
+    make_modules(cursor, [offer.place for offer in offers], terms, now)
     lock_modules(cursor, places)
     counted = count_modules(cursor)
     wrong = [offer for offer in offers if not counted[offer.place].is_right(offer)]
@@ -137,9 +131,32 @@ def _mend_modules(cursor: CursorWrapper, places: Collection[Place]) -> int:
     return len(offers)
 
 
-def _module(offer: Offer) -> Module:
-    seats = offer.module.seats
-    return Module(key_id=offer.key_id, code=offer.module.code, seats=seats, ceiling=seats)
+def make_modules(cursor: CursorWrapper, places: Collection[Place], terms: Terms, now: datetime) -> None:
+    """Make the rows of these modules where they are missing.
+
+    A live lease that says it holds one of them cannot: its module was edited away, so it ends.
+    """
+    if not places:
+        return
+    seats = {place: terms.by_place[place].module.seats if place in terms.by_place else 0 for place in places}
+    Module.objects.bulk_create(
+        [Module(key_id=key, code=code, seats=n, ceiling=n) for (key, code), n in seats.items()],
+        ignore_conflicts=True,
+    )
+    reckon(cursor, _claiming(cursor, {code for _, code in places}), terms, now)
+
+
+def _claiming(cursor: CursorWrapper, codes: Iterable[str]) -> set[str]:
+    """Live leases that name one of these modules."""
+    words = words_of(cursor)
+    found: set[str] = set()
+    for code in codes:
+        cursor.execute(
+            "SELECT id FROM licensing_lease WHERE ended_at IS NULL AND CAST(modules AS text) LIKE %s",
+            [f'%"{code}"%'],
+        )
+        found.update(words.read_id(row[0]) for row in cursor.fetchall())
+    return found
 
 
 def _close_gaps(module_id: int) -> None:

@@ -22,7 +22,6 @@ class SqliteWords:
     for_update = ""  # an IMMEDIATE transaction already holds the whole database
     greatest = "MAX"
     json = ""
-    array_length = "json_array_length"
 
     def among(self, kind: str) -> str:
         """The right side of `column IN …`; its one parameter comes from `members`."""
@@ -46,6 +45,10 @@ class SqliteWords:
         places = ", ".join(["%s"] * len(kinds))
         cursor.executemany(f"INSERT INTO {table} ({', '.join(kinds)}) VALUES ({places})", rows)  # noqa: S608
 
+    def array_length(self, column: str) -> str:
+        """How long the JSON array of a column is; nought for what is no array."""
+        return f"json_array_length({column})"
+
     def instant(self, moment: datetime) -> Any:
         """An aware instant as a parameter; exactly as Django writes it, for instants compare as text."""
         return str(moment.astimezone(UTC).replace(tzinfo=None))
@@ -66,7 +69,6 @@ class PostgresWords:
     for_update = " FOR UPDATE"
     greatest = "GREATEST"
     json = "::jsonb"
-    array_length = "jsonb_array_length"
 
     def among(self, kind: str) -> str:
         """The right side of `column IN …`; its one parameter comes from `members`."""
@@ -93,6 +95,10 @@ class PostgresWords:
         source = self.rows("r", **kinds)
         names = ", ".join(kinds)
         cursor.execute(f"INSERT INTO {table} ({names}) SELECT {values} FROM {source}", self.columns(rows))  # noqa: S608
+
+    def array_length(self, column: str) -> str:
+        """How long the JSON array of a column is; nought for what is no array."""
+        return f"CASE jsonb_typeof({column}) WHEN 'array' THEN jsonb_array_length({column}) ELSE 0 END"
 
     def instant(self, moment: datetime) -> Any:
         """An aware instant as a parameter."""

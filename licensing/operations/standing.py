@@ -13,19 +13,20 @@ from .sets import words_of
 from .terms import Terms
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SeatHeld:
     """A seat row of a lease; `ends_at` where the vendor took it away."""
 
+    place: Place
     number: int
     ends_at: datetime | None
 
 
-Seats = dict[Place, SeatHeld]
+Seats = list[SeatHeld]
 
 
 def read_seats(cursor: CursorWrapper, ids: Collection[str]) -> dict[str, Seats]:
-    """The seats that these leases hold, by lease and module."""
+    """The seats that each of these leases holds."""
     words = words_of(cursor)
     cursor.execute(
         "SELECT s.lease_id, m.key_id, m.code, s.number, s.ends_at FROM licensing_seat s"  # noqa: S608
@@ -34,8 +35,8 @@ def read_seats(cursor: CursorWrapper, ids: Collection[str]) -> dict[str, Seats]:
     )
     found: dict[str, Seats] = {}
     for lease_id, key_id, code, number, ends_at in cursor.fetchall():
-        held = SeatHeld(number, None if ends_at is None else words.read_instant(ends_at))
-        found.setdefault(words.read_id(lease_id), {})[key_id, code] = held
+        end = None if ends_at is None else words.read_instant(ends_at)
+        found.setdefault(words.read_id(lease_id), []).append(SeatHeld((key_id, code), number, end))
     return found
 
 
@@ -71,7 +72,9 @@ def stand(row: LeaseRow, seats: Seats, terms: Terms, now: datetime, wanted: date
     """
     if row.expires_at <= now:
         return Ending(row.expires_at, row.expires_as)
-    left = dict(seats)
+    left = {seat.place: seat for seat in seats}
+    if len(left) != len(seats):
+        return Ending(now, "released_by_admin")
     bounds = _Bounds()
     for claim in row.claims:
         ended = _add(bounds, row, claim, left, terms, now)
@@ -83,7 +86,7 @@ def stand(row: LeaseRow, seats: Seats, terms: Terms, now: datetime, wanted: date
 
 
 def _add(
-    bounds: _Bounds, row: LeaseRow, claim: Claim, left: Seats, terms: Terms, now: datetime
+    bounds: _Bounds, row: LeaseRow, claim: Claim, left: dict[Place, SeatHeld], terms: Terms, now: datetime
 ) -> str | None:
     """Add what one module bounds; give the reason where the lease must end for it."""
     taken_away = row.withdrawn.get(claim.code)

@@ -1,6 +1,6 @@
 """Carrying out what was judged of leases: some end, the others go on."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -9,10 +9,11 @@ from django.db.backends.utils import CursorWrapper
 from .actors import PORTAL, Actor
 from .endings import Ending, end_leases
 from .events import record
-from .lease_rows import LeaseRow, encode, write_withdrawn
+from .lease_rows import LeaseRow, encode, read_leases, write_withdrawn
 from .seats import Place
 from .sets import words_of
-from .standing import Standing
+from .standing import Standing, read_seats, stand
+from .terms import Terms
 
 EDITED = "database edited"
 
@@ -32,6 +33,20 @@ def carry_out(
         _end(cursor, rows, endings, now)
     if standing:
         _go_on(cursor, rows, standing, now if heard else None)
+
+
+def reckon(cursor: CursorWrapper, ids: Collection[str], terms: Terms, now: datetime) -> int:
+    """Judge these leases anew, though nobody called: until when they go on, or that they end.
+
+    Gives the number of those that end.
+    """
+    if not ids:
+        return 0
+    rows = {key: row for key, row in read_leases(cursor, ids, lock=True).items() if row.ended_at is None}
+    seats = read_seats(cursor, rows)
+    verdicts = {key: stand(row, seats.get(key, []), terms, now, row.expires_at) for key, row in rows.items()}
+    carry_out(cursor, rows, verdicts, now)
+    return sum(row.ended_at is not None for row in rows.values())
 
 
 def record_release(row: LeaseRow, now: datetime, actor: Actor, reason: str) -> None:

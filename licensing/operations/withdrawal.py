@@ -12,13 +12,12 @@ from licensing.protocol.times import format_instant
 
 from .endings import Ending, end_leases, end_overdue, find_overdue, places_of
 from .installation import bump_version
-from .lease_rows import read_leases
+from .mending import make_modules
 from .seats import UNCOUNTED, Place, lock_modules
 from .sets import words_of
-from .standing import read_seats, stand
 from .terms import Terms, read_terms
 from .transactions import in_transaction
-from .verdicts import carry_out
+from .verdicts import reckon
 
 
 def apply_grant(key: VirtualKey, grant: Grant, now: datetime) -> None:
@@ -33,16 +32,12 @@ def apply_grant(key: VirtualKey, grant: Grant, now: datetime) -> None:
 def _apply(cursor: CursorWrapper, key_id: int, grant: Grant, now: datetime) -> None:
     held = set(Module.objects.filter(key_id=key_id).values_list("key_id", "code"))
     _lock_and_tidy(cursor, held, [], now)
-    new = [module for module in grant.modules if (key_id, module.code) not in held]
-    Module.objects.bulk_create(
-        [Module(key_id=key_id, code=m.code, seats=m.seats, ceiling=m.seats) for m in new],
-        ignore_conflicts=True,
-    )
+    terms = read_terms()
+    make_modules(cursor, {(key_id, module.code) for module in grant.modules} - held, terms, now)
     touched: set[str] = set()
     for module in Module.objects.filter(key_id=key_id).order_by("id"):
         touched |= _follow(module, grant.module(module.code), grant.key)
-    terms = read_terms()
-    _reckon(cursor, touched | _beyond_deadlines(cursor, terms, now), terms, now)
+    reckon(cursor, touched | _beyond_deadlines(cursor, terms, now), terms, now)
     bump_version()
 
 
@@ -54,7 +49,7 @@ def clamp_to_deadlines(now: datetime) -> None:
 def _clamp(cursor: CursorWrapper, now: datetime) -> None:
     terms = read_terms()
     _lock_and_tidy(cursor, set(), [], now)
-    _reckon(cursor, _beyond_deadlines(cursor, terms, now), terms, now)
+    reckon(cursor, _beyond_deadlines(cursor, terms, now), terms, now)
     bump_version()
 
 
@@ -184,13 +179,3 @@ def _beyond_deadlines(cursor: CursorWrapper, terms: Terms, now: datetime) -> set
         words.columns(early),
     )
     return {words.read_id(row[0]) for row in cursor.fetchall()}
-
-
-def _reckon(cursor: CursorWrapper, ids: Collection[str], terms: Terms, now: datetime) -> None:
-    """Reckon anew when these leases end."""
-    if not ids:
-        return
-    rows = {key: row for key, row in read_leases(cursor, ids, lock=True).items() if row.ended_at is None}
-    seats = read_seats(cursor, rows)
-    verdicts = {key: stand(row, seats.get(key, {}), terms, now, row.expires_at) for key, row in rows.items()}
-    carry_out(cursor, rows, verdicts, now)
