@@ -65,6 +65,12 @@ class Link:
         self._passed += timedelta(**span)
         self.authority.move_clock(self._passed.total_seconds())
 
+    def wait_until(self, hour: int, minute: int = 0) -> None:
+        """Let time pass until it is next that time of the day, in UTC."""
+        now = self.vendor_time()
+        then = now.replace(hour=hour, minute=minute, second=0, microsecond=0)
+        self.wait(seconds=(then - now) % timedelta(days=1) / timedelta(seconds=1))
+
     def set_local_clock(self, ahead: timedelta) -> None:
         """Set the clock of the portal's computer wrong."""
         self._ahead = ahead
@@ -81,6 +87,11 @@ class Link:
         """Add a key and contact the vendor."""
         add_key(self.now(), COMMAND, number, customer, pin)
         return self.contact()
+
+    def code(self, message: str) -> str:
+        """What the vendor's desk answers to an activation message: the code, or the reason against one."""
+        answer = self.authority.request("POST", "/desk/answer", json={"message": message}).json()
+        return str(answer["code"])
 
     def key(self, number: str = KEY) -> VirtualKey:
         """The key's row as it now is."""

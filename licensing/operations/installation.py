@@ -1,6 +1,7 @@
 """This installation: its key pair, made at the first start and sealed with the key file."""
 
 import os
+import tempfile
 from datetime import datetime
 from pathlib import Path
 
@@ -143,8 +144,7 @@ def _make_key_file(path: Path) -> None:
     if path.exists():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=path.name)
     with os.fdopen(descriptor, "wb") as file:
         file.write(Fernet.generate_key() + b"\n")
         file.flush()
@@ -156,8 +156,19 @@ def _make_key_file(path: Path) -> None:
         pass
     except OSError:
         # No links on this file system.
-        draft.replace(path)
-    draft.unlink(missing_ok=True)
+        Path(draft).replace(path)
+    Path(draft).unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Let the file's name survive a power cut, as the database does that it opens."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _check_key_file(path: Path) -> None:
