@@ -4,6 +4,7 @@ import smtplib
 import socket
 import ssl
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.core.mail import EmailMultiAlternatives
 from django.core.mail.backends.smtp import EmailBackend
@@ -120,7 +121,7 @@ class _Utf8LogIn(smtplib.SMTP):
     def login(self, user: str, password: str, *, initial_response_ok: bool = True) -> tuple[int, bytes]:
         return super().login(_Utf8(user), _Utf8(password), initial_response_ok=initial_response_ok)
 
-    def auth_plain(self, challenge: bytes | None = None) -> str:
+    def auth_plain(self, challenge: Any = None) -> str:
         return _Utf8(super().auth_plain(challenge))
 
 
