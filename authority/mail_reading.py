@@ -6,12 +6,17 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import getaddresses
 from html.parser import HTMLParser
+from itertools import islice
+
+from licensing.protocol import Mistyped, parse_challenge
 
 ANSWERED_BY = "X-Licence-Authority"
 """The header that our own answers carry, so that none of them is ever answered."""
 
-_CHALLENGE_SYMBOLS = 28
-_MESSAGE = re.compile(r"\bERP\s+(PL|EN)\s+((?:[0-9A-Z][\s-]*)+)", re.ASCII | re.IGNORECASE)
+_MOST_CANDIDATES = 100
+_BEGIN = re.compile(r"\bERP\s+(PL|EN)\s+", re.ASCII | re.IGNORECASE)
+_SYMBOLS = re.compile(r"(?:[0-9A-Z][\s-]*){1,28}", re.ASCII | re.IGNORECASE)
+_QUOTE_MARKS = re.compile(r"^[>\s]+", re.MULTILINE)
 _LIKE_A_SPACE = re.compile(r"[\s\u00a0\u2000-\u200d\u202f\u2060\ufeff]+")
 _LIKE_A_HYPHEN = re.compile(r"[\u00ad\u2010-\u2015\u2212]")
 _BREAKS = frozenset({"br", "p", "div", "tr", "td", "th", "li", "h1", "h2", "h3", "pre", "blockquote"})
@@ -83,16 +88,28 @@ def _decoded(part: EmailMessage) -> str:
 
 
 def _find_in(text: str) -> str | None:
-    """The message, cut after its 28th symbol so that a greeting below it is left out.
+    """The first message that is not mistyped, or else the first.
 
-    Prose that merely speaks of "ERP PL" has no digit in those symbols, and is no message.
+    Each is cut after its 28th symbol, so that a greeting below is left out. Prose that merely speaks of
+    "ERP PL" has no digit there, and is no message.
     """
-    text = _LIKE_A_HYPHEN.sub("-", _LIKE_A_SPACE.sub(" ", text))
-    for found in _MESSAGE.finditer(text):
-        symbols = re.sub(r"[\s-]", "", found[2])[:_CHALLENGE_SYMBOLS]
-        if any(symbol.isdigit() for symbol in symbols):
-            return f"ERP {found[1].upper()} {symbols}"
-    return None
+    text = _LIKE_A_HYPHEN.sub("-", _LIKE_A_SPACE.sub(" ", _QUOTE_MARKS.sub(" ", text)))
+    candidates = []
+    for begin in islice(_BEGIN.finditer(text), _MOST_CANDIDATES):
+        symbols = _SYMBOLS.match(text, begin.end())
+        if symbols and any(symbol.isdigit() for symbol in symbols[0]):
+            candidates.append((begin[1].upper(), symbols[0].strip()))
+    readable = (candidate for candidate in candidates if _is_challenge(candidate[1]))
+    found = next(readable, candidates[0] if candidates else None)
+    return None if found is None else f"ERP {found[0]} {found[1]}"
+
+
+def _is_challenge(text: str) -> bool:
+    try:
+        parse_challenge(text)
+    except Mistyped:
+        return False
+    return True
 
 
 class _TextOfHtml(HTMLParser):
