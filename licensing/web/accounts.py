@@ -49,7 +49,7 @@ class SealedMFAAdapter(DefaultMFAAdapter):
         return unseal(MFA_PURPOSE, encrypted_text)
 
 
-class PortalLoginView(LoginView):  # type: ignore[misc]
+class PortalLoginView(LoginView):
     """The log-in page; before there is an administrator it leads to the first-run page."""
 
     @method_decorator(login_not_required)

@@ -1,5 +1,6 @@
 """The tab "Configuration": the keys, contact with the vendor, and what an administrator can change."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -71,7 +72,7 @@ def configuration_page(request: HttpRequest) -> HttpResponse:
     return render(request, "configuration/page.html", context)
 
 
-def key_cards(statuses: list[KeyStatus], now: datetime) -> list[KeyCard]:
+def key_cards(statuses: Iterable[KeyStatus], now: datetime) -> list[KeyCard]:
     """The keys in the order of their numbers, in three queries however many there are."""
     rows = {row.number: row for row in VirtualKey.objects.defer("grant", "pin")}
     modules: dict[str, int] = {}

@@ -1,6 +1,6 @@
 """The tab "Available modules": what was bought, what is free, and who holds it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -125,7 +125,7 @@ def line_of(row: ModuleRow, now: datetime) -> ModuleLine:
     )
 
 
-def module_name(names: dict[str, str], code: str) -> str:
+def module_name(names: Mapping[str, str], code: str) -> str:
     """A module's name in the reader's language."""
     language = (get_language() or "pl")[:2]
     return names.get(language) or names.get("pl") or code

@@ -7,7 +7,6 @@ from django.views.i18n import set_language
 
 from . import (
     accounts,
-    advanced,
     clients,
     configuration,
     contacts,
@@ -15,10 +14,11 @@ from . import (
     keys,
     leases,
     modules,
-    offline,
     refusals,
     users,
 )
+from .advanced import advanced, defaults, test_mail
+from .offline import activate, export, import_file, offline
 
 key = "configuration/keys/<str:number>"
 client = "clients/<int:client_id>"
@@ -36,13 +36,13 @@ urlpatterns = [
     path(f"{key}/remove", keys.remove, name="key_remove"),
     path("configuration/contact/start", contacts.start, name="contact_start"),
     path("configuration/contact", contacts.progress, name="contact"),
-    path("configuration/offline", offline.offline, name="offline"),
-    path("configuration/offline/code", offline.activate, name="offline_code"),
-    path("configuration/offline/export", offline.export, name="offline_export"),
-    path("configuration/offline/import", offline.import_file, name="offline_import"),
-    path("configuration/advanced", advanced.advanced, name="advanced"),
-    path("configuration/advanced/test-mail", advanced.test_mail, name="test_mail"),
-    path("configuration/advanced/defaults", advanced.defaults, name="defaults"),
+    path("configuration/offline", offline, name="offline"),
+    path("configuration/offline/code", activate, name="offline_code"),
+    path("configuration/offline/export", export, name="offline_export"),
+    path("configuration/offline/import", import_file, name="offline_import"),
+    path("configuration/advanced", advanced, name="advanced"),
+    path("configuration/advanced/test-mail", test_mail, name="test_mail"),
+    path("configuration/advanced/defaults", defaults, name="defaults"),
     path("refusals", refusals.refusals, name="refusals"),
     path("events", events.events, name="events"),
     path("clients", clients.clients, name="clients"),
