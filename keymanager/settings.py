@@ -1,6 +1,7 @@
 """Django's settings. What a deployment may choose comes checked from `deployment.py`."""
 
 import hashlib
+import os
 import secrets
 from typing import Any
 
@@ -190,7 +191,8 @@ SECURE_HSTS_PRELOAD = KEYMANAGER.tls
 SECURE_SSL_REDIRECT = KEYMANAGER.tls
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
 
-LOGGING = logging_config(KEYMANAGER.data)
+# What `serve` starts has no console: nobody might read what it prints.
+LOGGING = logging_config(KEYMANAGER.data, has_console="KEYMANAGER_SUPERVISOR" not in os.environ)
 
 # --- the worker ---------------------------------------------------------------------------------------
 # No catching up of missed runs, no retries of a failing task for ever: each task is harmless when run

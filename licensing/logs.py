@@ -19,6 +19,7 @@ DAYS_KEPT = 30
 # A file a day, more where it grows beyond this; so at most some 150 MiB are kept.
 LARGEST_BYTES = 5 * 1024 * 1024
 FOLLOW_SECONDS = 5.0
+SUPERVISOR = "licensing.serving"
 FORMAT = "%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"
 
 # (logger, from which configured level on, what then passes); below it only errors pass.
@@ -98,9 +99,9 @@ def folder_of(data: Path) -> Path:
     return data / "logs"
 
 
-def logging_config(data: Path) -> dict[str, Any]:
-    """Django's LOGGING: everything into the file, errors to the console too."""
-    plain = {"()": PlainFormatter, "format": FORMAT}
+def logging_config(data: Path, *, has_console: bool) -> dict[str, Any]:
+    """Django's LOGGING: everything into the file; errors to the console too, where there is one."""
+    plain = {"()": PlainFormatter, "format": FORMAT, "datefmt": "%Y-%m-%dT%H:%M:%S%z"}
     console = {"class": "logging.StreamHandler", "level": "ERROR", "formatter": "plain"}
     file = {"()": LogFile, "folder": folder_of(data), "formatter": "plain"}
     return {
@@ -108,8 +109,10 @@ def logging_config(data: Path) -> dict[str, Any]:
         "disable_existing_loggers": False,
         "formatters": {"plain": plain},
         "handlers": {"file": file, "console": console},
-        "root": {"handlers": ["file", "console"], "level": "ERROR"},
-        "loggers": {name: {"level": "ERROR", "handlers": []} for name, _, _ in DETAIL if name},
+        "root": {"handlers": ["file", "console"] if has_console else ["file"], "level": "ERROR"},
+        "loggers": {name: {"level": "ERROR", "handlers": []} for name, _, _ in DETAIL if name}
+        # What the supervisor tells is always kept, and it prints it itself.
+        | {SUPERVISOR: {"level": "INFO", "handlers": ["file"], "propagate": False}},
     }
 
 

@@ -108,7 +108,8 @@ def _folder() -> Path:
 
 def _log_files() -> list[Path]:
     data: Path = settings.KEYMANAGER.data
-    return sorted(path for path in (data / "logs").glob("keymanager.log*") if path.is_file())
+    names = ("keymanager.log*", "*.out", "*.out.1")
+    return sorted(path for name in names for path in (data / "logs").glob(name) if path.is_file())
 
 
 def _content(part: Part) -> bytes:

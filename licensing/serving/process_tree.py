@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from typing import IO
 
 import psutil
 
@@ -49,11 +50,13 @@ def kill_all(processes: Iterable[psutil.Process], seconds: float) -> None:
 class ProcessTree:
     """A child process, the leader of a session of its own, and its descendants."""
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str], output: IO[bytes]) -> None:
         self._leader = subprocess.Popen(
             command,
             env=dict(environment),
             stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
             start_new_session=True,
             creationflags=_GROUP,
         )

@@ -1,5 +1,6 @@
 """`serve` from its first line to its last: prepare, start, wait until ready, supervise, end."""
 
+import logging
 import math
 import os
 import secrets
@@ -16,6 +17,7 @@ from types import FrameType
 from django.conf import settings
 from django.db import connections
 
+from licensing import logs
 from licensing.models import QueueHeartbeat
 from licensing.operations.clock import local_now, portal_now
 from licensing.operations.users import first_run_token
@@ -28,6 +30,7 @@ from .prepare import Tell, prepare
 from .supervisor import Child, Supervisor
 
 SLOW_SECONDS = 30.0
+logger = logging.getLogger(logs.SUPERVISOR)
 STOP_SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP", "SIGBREAK")
 
 
@@ -55,7 +58,7 @@ def serve(options: Options, tell: Tell) -> None:
     """
     folder: Path = settings.KEYMANAGER.data
     open_folder(folder)
-    with lock(folder), demos.not_ready(folder), _stopped_by_signals(Supervisor(tell)) as supervisor:
+    with lock(folder), demos.not_ready(folder), _stopped_by_signals(_supervisor(folder, tell)) as supervisor:
         require_free("--port", options.host, options.port)
         demo = _start_demo(options, options.authority_port, supervisor) if options.authority_port else None
         prepare(tell)
@@ -66,6 +69,14 @@ def serve(options: Options, tell: Tell) -> None:
             demos.announce(demo, options.url, portal_now())
         _greet(options, demo, supervisor, tell)
         supervisor.run()
+
+
+def _supervisor(folder: Path, tell: Tell) -> Supervisor:
+    def tell_and_log(line: str) -> None:
+        tell(line)
+        logger.warning(line)
+
+    return Supervisor(tell_and_log, logs.folder_of(folder))
 
 
 @contextmanager

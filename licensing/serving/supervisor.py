@@ -6,6 +6,8 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
 
 from .lifeline import name_supervisor
 from .process_tree import ProcessTree
@@ -19,6 +21,7 @@ LOOK_SECONDS = 0.1
 SIGNS_SECONDS = 5.0
 # All is over within 10 s of a signal: this long for ending in peace, the rest for the kill.
 GRACE_SECONDS = 7.0
+LARGEST_OUTPUT_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -35,12 +38,21 @@ class Child:
     sign_of_life: Callable[[], object] | None = None
 
 
+def _output_file(path: Path) -> IO[bytes]:
+    """Where a child prints to: never to whoever started us, who may read nothing and so block it."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.exists() and path.stat().st_size > LARGEST_OUTPUT_BYTES:
+        path.replace(path.with_suffix(".out.1"))
+    return path.open("ab")
+
+
 class Supervised:
     """One child as the supervisor runs it."""
 
-    def __init__(self, child: Child, tell: Callable[[str], None]) -> None:
+    def __init__(self, child: Child, tell: Callable[[str], None], logs: Path) -> None:
         self.child = child
         self._tell = tell
+        self._output = logs / f"{child.name.replace(' ', '-')}.out"
         self._tree: ProcessTree | None = None
         self._pause = FIRST_PAUSE
         self._start_at = 0.0
@@ -51,7 +63,8 @@ class Supervised:
     def start(self) -> None:
         """Start the child."""
         environment = {**os.environ, **self.child.environment, **name_supervisor()}
-        self._tree = ProcessTree(self.child.command, environment)
+        with _output_file(self._output) as output:
+            self._tree = ProcessTree(self.child.command, environment, output)
         self._started_at = self._alive_at = time.monotonic()
 
     def look_after(self) -> None:
@@ -95,7 +108,7 @@ class Supervised:
         self.kill()
         if time.monotonic() - self._started_at > SETTLED_SECONDS:
             self._pause = FIRST_PAUSE
-        self._tell(f"{why}; starting it again in {self._pause:g} s")
+        self._tell(f"{why}; starting it again in {self._pause:g} s (see {self._output})")
         self._start_at = time.monotonic() + self._pause
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
 
@@ -103,8 +116,9 @@ class Supervised:
 class Supervisor:
     """Runs children until it is asked to stop."""
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
+    def __init__(self, tell: Callable[[str], None], logs: Path) -> None:
         self.tell = tell
+        self._logs = logs
         self._children: list[Supervised] = []
         self._stop = threading.Event()
 
@@ -119,7 +133,7 @@ class Supervisor:
 
     def start(self, child: Child) -> None:
         """Start a child now; `run` looks after it."""
-        supervised = Supervised(child, self.tell)
+        supervised = Supervised(child, self.tell, self._logs)
         self._children.append(supervised)
         supervised.start()
 

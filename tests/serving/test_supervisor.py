@@ -1,0 +1,187 @@
+"""Children are started again when they die or hang, and ended with all that they started."""
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from licensing.serving import supervisor as supervising
+from licensing.serving.supervisor import Child, Supervisor
+from tests.portal_process import ROOT, alive, wait_until
+
+# A child that does not want to end, with one of its own that does not either; both tell their ids.
+STUBBORN = """
+import os, signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if sys.argv[2:] != ["inner"]:
+    subprocess.Popen([sys.executable, __file__, sys.argv[1], "inner"])
+with open(sys.argv[1], "a") as file:
+    file.write(f"{os.getpid()}\\n")
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def told() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def supervisor(told: list[str], tmp_path: Path) -> Iterator[Supervisor]:
+    running = Supervisor(told.append, tmp_path / "logs")
+    yield running
+    running.end()
+
+
+def python(code: str) -> tuple[str, ...]:
+    return (sys.executable, "-c", code)
+
+
+def pids(path: Path) -> list[int]:
+    return [int(line) for line in path.read_text().split()] if path.exists() else []
+
+
+def test_a_child_that_dies_is_started_again(supervisor: Supervisor, told: list[str], tmp_path: Path) -> None:
+    starts = tmp_path / "starts"
+    supervisor.start(Child("sad", python(f"open({str(starts)!r}, 'a').write('x'); raise SystemExit(3)")))
+    supervisor.look_after(1.5)
+    assert len(starts.read_text()) >= 2
+    output = tmp_path / "logs" / "sad.out"
+    assert told[0] == f"sad ended with status 3; starting it again in 0.5 s (see {output})"
+
+
+def test_the_pause_before_a_start_doubles(supervisor: Supervisor, told: list[str]) -> None:
+    supervisor.start(Child("sad", python("raise SystemExit(1)")))
+    supervisor.look_after(2.5)
+    assert "starting it again in 0.5 s" in told[0]
+    assert "starting it again in 1 s" in told[1]
+
+
+def test_the_pause_is_never_longer_than_half_a_minute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervising, "FIRST_PAUSE", 20.0)
+    running = Supervisor(print, tmp_path)
+    running.start(Child("sad", python("raise SystemExit(1)")))
+    running.look_after(0.5)
+    child = running._children[0]
+    assert child._pause == supervising.LONGEST_PAUSE
+    running.end()
+
+
+def test_a_child_that_hangs_is_ended_with_its_tree_and_started_again(
+    supervisor: Supervisor, told: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervising, "HUNG_SECONDS", 1.0)
+    monkeypatch.setattr(supervising, "SIGNS_SECONDS", 0.1)
+    monkeypatch.setattr(supervising, "GRACE_SECONDS", 0.1)
+    started = tmp_path / "pids"
+    script = tmp_path / "stubborn.py"
+    script.write_text(STUBBORN)
+    command = (sys.executable, str(script), str(started))
+    supervisor.start(Child("worker", command, sign_of_life=lambda: "always the same"))
+    run_until(supervisor, lambda: len(pids(started)) >= 3)
+    assert told[0].startswith("worker has shown no sign of life for 1 s; starting it again in 0.5 s")
+    assert not any(psutil.pid_exists(pid) and alive(psutil.Process(pid)) for pid in pids(started)[:2])
+
+
+def test_a_child_that_shows_signs_of_life_is_left_alone(
+    supervisor: Supervisor, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervising, "HUNG_SECONDS", 0.6)
+    monkeypatch.setattr(supervising, "SIGNS_SECONDS", 0.1)
+    supervisor.start(Child("worker", python("import time; time.sleep(60)"), sign_of_life=time.monotonic))
+    began = time.monotonic()
+    run_until(supervisor, lambda: time.monotonic() - began > 1.5)
+    assert told == []
+
+
+def test_nobody_is_blamed_while_nothing_is_known(
+    supervisor: Supervisor, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervising, "HUNG_SECONDS", 0.6)
+    monkeypatch.setattr(supervising, "SIGNS_SECONDS", 0.1)
+
+    def database_is_away() -> object:
+        raise OSError
+
+    supervisor.start(Child("worker", python("import time; time.sleep(60)"), sign_of_life=database_is_away))
+    began = time.monotonic()
+    run_until(supervisor, lambda: time.monotonic() - began > 1.5)
+    assert told == []
+
+
+def test_the_end_leaves_no_process_however_stubborn(
+    supervisor: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervising, "GRACE_SECONDS", 0.5)
+    started = tmp_path / "pids"
+    script = tmp_path / "stubborn.py"
+    script.write_text(STUBBORN)
+    supervisor.start(Child("stubborn", (sys.executable, str(script), str(started))))
+    wait_until(lambda: len(pids(started)) == 2, 10)
+    processes = [psutil.Process(pid) for pid in pids(started)]
+    began = time.monotonic()
+    supervisor.end()
+    assert time.monotonic() - began < 5
+    assert not any(alive(process) for process in processes)
+
+
+def test_no_child_outlives_a_supervisor_that_was_killed(tmp_path: Path) -> None:
+    (tmp_path / "sleeper.py").write_text(
+        "import os, sys, time, pathlib\n"
+        "if sys.argv[1:] and os.fork() == 0:\n"
+        "    pass\n"
+        "open(os.environ['PIDS'], 'a').write(f'{os.getpid()}\\n')\n"
+        "time.sleep(60)\n"
+    )
+    started = tmp_path / "pids"
+    code = (
+        "import sys, time\n"
+        "from licensing.serving.supervisor import Child, Supervisor\n"
+        "from pathlib import Path\n"
+        f"supervisor = Supervisor(print, Path({str(tmp_path)!r}))\n"
+        "run = (sys.executable, '-m', 'licensing.serving.child', 'sleeper', 'fork')\n"
+        f"supervisor.start(Child('sleeper', run, {{'PYTHONPATH': {f'{ROOT}:{tmp_path}'!r},"
+        f" 'PIDS': {str(started)!r}}}))\n"
+        "time.sleep(60)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
+    wait_until(lambda: len(pids(started)) == 2, 10)
+    family = [psutil.Process(pid) for pid in pids(started)]
+    process.kill()
+    process.wait()
+    wait_until(lambda: not any(alive(member) for member in family), 10)
+
+
+def run_until(supervisor: Supervisor, is_so: Callable[[], bool]) -> None:
+    """Let the supervisor run as `serve` does, until something is so."""
+
+    def stop() -> None:
+        wait_until(is_so, 20)
+        supervisor.ask_to_stop()
+
+    watcher = threading.Thread(target=stop)
+    watcher.start()
+    supervisor.run()
+    watcher.join()
+
+
+def test_what_a_child_prints_is_kept_in_a_file(supervisor: Supervisor, tmp_path: Path) -> None:
+    supervisor.start(Child("mail sink", python("import sys; print('to whoever reads', file=sys.stderr)")))
+    output = tmp_path / "logs" / "mail-sink.out"
+    wait_until(lambda: output.read_text() == "to whoever reads\n", 10)
+
+
+def test_that_file_is_put_aside_when_it_has_grown(supervisor: Supervisor, tmp_path: Path) -> None:
+    output = tmp_path / "logs" / "loud.out"
+    output.parent.mkdir()
+    output.write_bytes(b"x" * (supervising.LARGEST_OUTPUT_BYTES + 1))
+    supervisor.start(Child("loud", python("print('anew')")))
+    wait_until(lambda: output.read_text() == "anew\n", 10)
+    assert output.with_suffix(".out.1").stat().st_size > supervising.LARGEST_OUTPUT_BYTES
