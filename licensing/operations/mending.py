@@ -18,8 +18,8 @@ from .terms import Offer, Terms, read_terms
 from .transactions import in_transaction
 from .verdicts import reckon
 
-# As many missing numbers are made at once at most: a number typed in by hand may be anything.
-NUMBERS_AT_ONCE = 10_000
+# As many missing numbers are made at most as a module may have seats: one typed in by hand may be anything.
+MOST_NUMBERS = 100_000
 
 
 def mend(now: datetime) -> int:
@@ -127,7 +127,7 @@ def _mend_modules(cursor: CursorWrapper, places: Collection[Place], now: datetim
             seats=offer.module.seats, ceiling=ceiling(offer, row.held), taken=row.held
         )
         if row.numbered != row.highest:
-            _close_gaps(row.id)
+            close_gaps(row.id)
     return len(offers)
 
 
@@ -159,10 +159,12 @@ def _claiming(cursor: CursorWrapper, codes: Iterable[str]) -> set[str]:
     return found
 
 
-def _close_gaps(module_id: int) -> None:
+def close_gaps(module_id: int) -> None:
     """Make the numbers that are missing below held ones; free ones above a gap are made again when needed."""
     seats = Seat.objects.filter(module_id=module_id)
     missing = _missing(seats.values_list("number", flat=True))
+    if not missing:
+        return
     seats.filter(number__gt=missing[0], lease__isnull=True).delete()
     rows = [Seat(module_id=module_id, number=n) for n in _missing(seats.values_list("number", flat=True))]
     Seat.objects.bulk_create(rows, ignore_conflicts=True)
@@ -171,5 +173,5 @@ def _close_gaps(module_id: int) -> None:
 def _missing(numbers: Iterable[int]) -> list[int]:
     """The numbers without a row below the highest that has one."""
     known = set(numbers)
-    reach = min(max(known, default=0), len(known) + NUMBERS_AT_ONCE)
+    reach = min(max(known, default=0), len(known) + MOST_NUMBERS)
     return [number for number in range(1, reach + 1) if number not in known]

@@ -12,7 +12,7 @@ from licensing.protocol.times import format_instant
 
 from .endings import Ending, end_leases, end_overdue, find_overdue, places_of
 from .installation import bump_version
-from .mending import make_modules
+from .mending import close_gaps, make_modules
 from .seats import UNCOUNTED, Place, lock_modules
 from .sets import words_of
 from .terms import Terms, read_terms
@@ -97,6 +97,8 @@ def _follow(module: Module, granted: GrantedModule | None, key_number: str) -> s
         module.delete()
     elif (seats, ceiling, taken) != (module.seats, module.ceiling, module.taken):
         Module.objects.filter(pk=module.pk).update(seats=seats, ceiling=ceiling, taken=taken)
+        # Free seats beyond a smaller grant were dropped; between those that stayed, numbers are missing.
+        close_gaps(module.pk)
     return touched
 
 
