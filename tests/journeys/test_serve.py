@@ -189,17 +189,19 @@ def test_it_stops_within_ten_seconds_and_the_next_start_finds_everything(
         wait_until(lambda: second.left() == [], STOP_SECONDS, lambda: str(second.left()))
 
 
+@pytest.mark.both_databases
 def test_without_the_demo_a_token_for_the_first_run_page_is_printed(
-    tmp_path: Path, machine_id_file: Path
+    tmp_path: Path, machine_id_file: Path, database_url: str
 ) -> None:
-    with Serve(tmp_path / "var", KEYMANAGER_MACHINE_ID_FILE=str(machine_id_file)) as portal:
+    settings = {
+        "KEYMANAGER_MACHINE_ID_FILE": str(machine_id_file),
+        "KEYMANAGER_DATABASE_URL": database_url,
+    }
+    with Serve(tmp_path / "var", **settings) as portal:
         portal.wait_until_ready()
         assert "one-time token for the first-run page: " in portal.output()
         assert not (tmp_path / "var" / "demo.json").exists()
-        made = manage(
-            tmp_path / "var", "create_admin", stdin="a long password\n",
-            KEYMANAGER_MACHINE_ID_FILE=str(machine_id_file),
-        )  # fmt: skip
+        made = manage(tmp_path / "var", "create_admin", stdin="a long password\n", **settings)
         assert made.stdout == "Administrator admin created.\n"
         # Ctrl+C in a terminal goes to the whole group of the foreground.
         portal.processes()
