@@ -68,7 +68,7 @@ class ContactDesk:
         Raises BadSignature, MalformedMessage, Replayed, TooManyAtOnce or StoreBusy: nothing is done then.
         """
         request = verify_request(request_jws)
-        with self._place(request.installation.id), self._store.transaction() as tx:
+        with self.place(request.installation.id), self._store.transaction() as tx:
             results = _recall(tx, request) or self._carry_out(tx, request, now)
         return ContactAnswer(
             request_id=request.request_id,
@@ -82,7 +82,8 @@ class ContactDesk:
         )
 
     @contextmanager
-    def _place(self, installation: str) -> Iterator[None]:
+    def place(self, installation: str) -> Iterator[None]:
+        """One of the places that an installation has for contacts under way. Raises TooManyAtOnce."""
         with self._lock:
             if self._under_way[installation] >= MOST_AT_ONCE:
                 raise TooManyAtOnce

@@ -19,7 +19,8 @@ _CSP = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none
 _PAGE_HEADERS = {
     "Content-Security-Policy": _CSP,
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    # Not "no-referrer": a form's Origin would then be "null", as that of a stranger's page may be.
+    "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
 

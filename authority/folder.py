@@ -85,8 +85,11 @@ def _write_new(path: Path, text: str) -> None:
         os.link(draft, path)
     except FileExistsError:
         pass
+    except OSError:
+        # A file system without links: two first starts at the same moment are not told apart there.
+        draft.replace(path)
     finally:
-        draft.unlink()
+        draft.unlink(missing_ok=True)
     _sync(path.parent)
 
 

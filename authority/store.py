@@ -90,11 +90,12 @@ class StoreBusy(Exception):
 class Store:
     """One connection, handed to one thread at a time: requests about a key are thus carried out in turn."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, patience: float = LOCK_SECONDS) -> None:
         path.touch(mode=0o600)
         self._lock = threading.Lock()
+        self._patience = patience
         self._connection = sqlite3.connect(
-            path, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False
+            path, timeout=patience, isolation_level=None, check_same_thread=False
         )
         self._connection.row_factory = sqlite3.Row
         self._connection.execute("PRAGMA journal_mode = WAL")
@@ -103,8 +104,8 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing, and on the disk when left. Raises StoreBusy after LOCK_SECONDS of waiting."""
-        if not self._lock.acquire(timeout=LOCK_SECONDS):
+        """All or nothing, and on the disk when left. Raises StoreBusy once its patience (seconds) is over."""
+        if not self._lock.acquire(timeout=self._patience):
             raise StoreBusy
         try:
             self._begin()

@@ -3,8 +3,11 @@
 import re
 from datetime import UTC, datetime
 from html import unescape
+from typing import Literal
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
 
 from licensing.protocol import CodePack, verify_answer
 from tests.authority.material import NOW, NUMBER, OTHER, Installation, bind, message_of
@@ -147,3 +150,19 @@ def test_an_upload_that_cannot_be_read_is_told(
     response = authority.post("/desk/file", body, content_type)
     assert response.status_code == 200
     assert "No answer file" in response.text
+
+
+def test_a_consultant_gets_a_code_in_a_browser_and_axe_finds_nothing(
+    authority: RunningAuthority, pack: CodePack, page: Page
+) -> None:
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.goto(f"{authority.url}/desk")
+    page.get_by_label("Message as it was received").fill(message_of(pack, NOW))
+    page.get_by_role("button", name="Get the code").click()
+    expect(page.locator(".code span")).to_have_count(4)
+    schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+    for scheme in schemes:
+        page.emulate_media(color_scheme=scheme)
+        assert Axe().run(page).response["violations"] == []
+    assert complaints == []
