@@ -27,6 +27,7 @@ REPEATED = (
     Repeated("send_mail", 1, 55),
     Repeated("raise_alerts", 1),
     Repeated("queue_heartbeat", 1, 10),
+    Repeated("watch_clock", 1, 10),
     Repeated("tidy_history", 60, 55),
     Repeated("clean_logs", 60, 55),
 )

@@ -6,7 +6,7 @@ from licensing.operations import alerts, log_pack, mail_queue, tidy
 from licensing.operations import contact as contacts
 from licensing.operations import queue_heartbeat as queue
 from licensing.operations.actors import Actor
-from licensing.operations.clock import local_now, portal_now
+from licensing.operations.clock import keep_time, local_now, portal_now
 
 
 def contact() -> None:
@@ -39,6 +39,11 @@ def send_mail() -> None:
 def raise_alerts() -> None:
     """Tell the administrator which keys lost contact, or have it back."""
     alerts.raise_alerts(portal_now())
+
+
+def watch_clock() -> None:
+    """Write portal time down, so that it never goes back."""
+    keep_time()
 
 
 def queue_heartbeat() -> None:

@@ -11,7 +11,7 @@ from django.conf import settings
 
 from licensing.models import ContactState, VirtualKey
 from licensing.operations.actors import COMMAND
-from licensing.operations.clock import clock_offset
+from licensing.operations.clock import Reading, clock_record, portal_time
 from licensing.operations.contact import contact_if_due, contact_now
 from licensing.operations.contact_reports import ContactReport
 from licensing.operations.entitlements import Entitlement, entitlements
@@ -31,6 +31,7 @@ from licensing.protocol.messages import (
 from licensing.protocol.requests import seal_credentials, sign_request
 from tests.authority_process import RunningAuthority
 
+BOOTED_AT = datetime(2026, 1, 1, tzinfo=UTC)
 KEY, CUSTOMER, PIN = "5000006622", "123456", "0427"
 
 
@@ -52,9 +53,14 @@ class Link:
         """What the portal's own computer takes for the time."""
         return datetime.now(UTC) + self._passed + self._ahead
 
+    def reading(self) -> Reading:
+        """The clocks of the portal's own computer: nobody sets the one that counts from its boot."""
+        wall = self.local()
+        return Reading(wall, wall - self._ahead - BOOTED_AT, "a boot", "a node")
+
     def now(self) -> datetime:
         """Portal time."""
-        return self.local() + clock_offset()
+        return portal_time(clock_record(), self.reading())
 
     def vendor_time(self) -> datetime:
         """The authority's time."""

@@ -5,11 +5,11 @@ installation's `version`; it is looked at every half second, so that nothing kep
 more than a second, in whichever process the change was made.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from licensing.api.auth import Caller, admitted, known_caller, token_digest
 from licensing.models import Installation
-from licensing.operations.clock import clock_offset
+from licensing.operations import clock
 
 LOOK_SECONDS = 0.5
 MOST_CALLERS = 10_000
@@ -22,7 +22,7 @@ class Callers:
         self._known: dict[str, Caller] = {}
         self._admitted: set[tuple[int, str]] = set()
         self._version = -1
-        self._offset = timedelta(0)
+        self._clock: clock.ClockRecord | None = clock.ClockRecord()
 
     def caller(self, authorization: str | None, address: str) -> Caller | None:
         """The caller kept in memory, admitted from this address; None where the database must be asked."""
@@ -55,9 +55,9 @@ class Callers:
         version = Installation.objects.values_list("version", flat=True).filter(pk=1).first() or 0
         if version != self._version:
             self.forget()
-            self._offset = clock_offset()
             self._version = version
+        self._clock = clock.clock_record()
 
     def now(self) -> datetime:
         """Portal time."""
-        return datetime.now(UTC) + self._offset
+        return clock.portal_time(self._clock, clock.clocks())

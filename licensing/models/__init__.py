@@ -1,6 +1,7 @@
 """Stored state and its constraints; facts about one row. No mail, no HTTP."""
 
 from .activation import Challenge, HeldCodePack, OfflineActivation, SlotAttempts
+from .cluster_node import ClusterNode
 from .configuration import Configuration, MailSecurity
 from .contact import ContactAttempt, ContactState, OpenRequest
 from .erp_client import ErpClient
@@ -15,6 +16,7 @@ from .virtual_key import KeyState, PendingRelease, VirtualKey
 
 __all__ = [
     "Challenge",
+    "ClusterNode",
     "Configuration",
     "ContactAttempt",
     "ContactState",

@@ -38,6 +38,11 @@ class Configuration(models.Model):
 
     admin_email = models.CharField(_("Administrator's e-mail"), max_length=512, blank=True)
     notify_contact_lost = models.BooleanField(_("Notify when a key loses contact"), default=True)
+    # Hours without contact after which a warning goes out, e.g. "4, 24, 48, 66"; the mail at 72 h is apart.
+    contact_warning_hours = models.CharField(
+        _("Warn after hours without contact"), max_length=64, default="4, 24, 48, 66", blank=True
+    )
+    portal_url = models.URLField(_("Portal's address in e-mails"), max_length=253, blank=True)
     smtp_host = models.CharField(_("SMTP server"), max_length=253, blank=True)
     smtp_port = models.PositiveIntegerField(
         _("SMTP port"), default=587, validators=[MinValueValidator(1), MaxValueValidator(65535)]
@@ -48,6 +53,10 @@ class Configuration(models.Model):
     smtp_login = models.CharField(_("SMTP log-in"), max_length=128, blank=True)
     smtp_password = SealedField(_("SMTP password"), null=True, blank=True)
     mail_sender = models.EmailField(_("Sender's address"), blank=True)
+
+    metrics_networks = models.CharField(
+        _("Networks that may read the metrics"), max_length=512, default="127.0.0.0/8, ::1/128", blank=True
+    )
 
     # The vendor's profile: where an activation code is asked for without a network.
     activation_sms = models.CharField(_("Number for SMS"), max_length=20, default="7148", blank=True)

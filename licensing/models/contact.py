@@ -66,6 +66,8 @@ class ContactAttempt(models.Model):
     outcome = models.CharField(max_length=32, blank=True)
     params = models.JSONField(default=dict)
     results = models.JSONField(default=list)
+    # What a diagnosis walked: `[{"name", "ok", "seconds", "code", "params"}]`; empty for any other contact.
+    steps = models.JSONField(default=list)
 
     class Meta:
         ordering = ["-started_at"]

@@ -14,7 +14,7 @@ class Installation(models.Model):
     private_key = SealedField()
     name = models.CharField(max_length=64)
     machine = models.CharField(max_length=128)
-    # Seconds that the vendor's clock is ahead of ours, from the last on-line answer.
+    # What portal time is reckoned from (operations/clock.py).
     clock_offset = SealedField()
     # The vendor's key set as last handed over in an answer (`km-jwks+jws`); empty: the pinned file alone.
     authority_key_set = models.TextField(blank=True)

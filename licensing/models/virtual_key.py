@@ -41,8 +41,10 @@ class VirtualKey(models.Model):
     serial = models.PositiveBigIntegerField(default=0)
     grant = models.TextField(null=True, blank=True)
     last_contact_at = models.DateTimeField(null=True, blank=True)
-    # The contact deadline whose passing the administrator was told of; null: told of none.
+    # The contact deadline whose coming, or passing, the administrator was last told of (null: of none), and
+    # after how many hours without contact that was (72: it had passed).
     lost_told_for = models.DateTimeField(null=True, blank=True)
+    lost_told_step = models.PositiveSmallIntegerField(default=0)
     # Raised by each edit, so that an answer to what was asked before it is known as such.
     revision = models.PositiveIntegerField(default=1)
     added_at = models.DateTimeField()

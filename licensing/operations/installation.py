@@ -28,6 +28,7 @@ from licensing.models.sealed import SealBroken, seal
 from licensing.protocol.errors import ProtocolError
 from licensing.protocol.keys import InstallationKey
 
+from . import clock
 from .actors import PORTAL, Actor
 from .errors import Refused
 from .events import record
@@ -134,7 +135,7 @@ def _make_installation(now: datetime) -> None:
         private_key=key.to_json(),
         name=installation_name(),
         machine=machine(),
-        clock_offset="0",
+        clock_offset=clock.new_record(),
         created_at=now,
     )
 

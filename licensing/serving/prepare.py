@@ -12,7 +12,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from licensing.operations.clock import local_now
+from licensing.operations.clock import keep_time, local_now
 from licensing.operations.installation import ensure_installation
 
 Tell = Callable[[str], None]
@@ -72,4 +72,5 @@ def prepare(tell: Tell) -> None:
     """Make or renew what the portal needs."""
     migrate(tell)
     ensure_installation(local_now())
+    keep_time()
     collect_static()

@@ -15,10 +15,19 @@ if TYPE_CHECKING:
     from .calling import Api, Way
 
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
+BOOTED_AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-def clock() -> Iterator[time_machine.Traveller]:
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[time_machine.Traveller]:
+    """Time stands still, on every clock of the computer."""
+    from licensing.operations import clock as portal_clock
+
+    def reading() -> portal_clock.Reading:
+        wall = datetime.now(UTC)
+        return portal_clock.Reading(wall, wall - BOOTED_AT, "a boot", "a node")
+
+    monkeypatch.setattr(portal_clock, "clocks", reading)
     with time_machine.travel(NOW, tick=False) as coordinates:
         yield coordinates
 

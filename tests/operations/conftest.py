@@ -22,9 +22,14 @@ def authority(tmp_path: Path) -> "Iterator[RunningAuthority]":
 
 
 @pytest.fixture
-def link(db: None, settings: Any, authority: "RunningAuthority") -> "Link":
+def link(
+    db: None, settings: Any, authority: "RunningAuthority", monkeypatch: pytest.MonkeyPatch
+) -> "Link":
     """Return the portal of this process, pointed to that authority; no key is added yet."""
+    from licensing.operations import clock
     from tests.vendor_link import link_to
 
     settings.KEYMANAGER = settings.KEYMANAGER  # noted, so that it is put back
-    return link_to(authority)
+    link = link_to(authority)
+    monkeypatch.setattr(clock, "clocks", link.reading)
+    return link
