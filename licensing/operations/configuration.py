@@ -1,13 +1,13 @@
 """The administrator's Configuration: reading it, changing it, putting it back."""
 
+import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 from django.db import connection, models, transaction
 from django.utils.translation import gettext as _
 
@@ -17,6 +17,7 @@ from .actors import Actor
 from .errors import Refused
 from .events import record
 from .installation import bump_version
+from .recipients import read_recipients, words_of
 
 SECRETS = ("proxy_password", "smtp_password")
 # A password is good for the server it was given for, and is shown to no other.
@@ -25,6 +26,9 @@ SECRET_BOUND_TO = {
     "smtp_password": ("smtp_host", "smtp_port", "smtp_security"),
 }
 HOST = re.compile(r"(?=.{1,253}\Z)(\[[0-9A-Fa-f:.]+\]|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]+|[\w-]+(\.[\w-]+)*\.?)\Z")
+
+
+CONTACT_LOST_HOURS = 72
 
 
 @dataclass(frozen=True)
@@ -75,8 +79,45 @@ def changes_of_restoring() -> list[Change]:
 
 
 def addresses(text: str) -> list[str]:
-    """The e-mail addresses of a field that may hold several."""
-    return [address for address in re.split(r"[\s,;]+", text) if address]
+    """The e-mail addresses of a field that may hold several, without their languages."""
+    return [word.partition(":")[0] for word in words_of(text)]
+
+
+def warning_hours(text: str) -> list[int]:
+    """The hours without contact after which warnings go out, ascending.
+
+    Raises:
+        ValidationError: something else than whole hours below 72.
+    """
+    hours = set()
+    for word in words_of(text):
+        if not word.isascii() or not word.isdigit() or not 1 <= int(word) < CONTACT_LOST_HOURS:
+            raise ValidationError(_("Enter whole hours from 1 to 71, separated by commas."))
+        hours.add(int(word))
+    return sorted(hours)
+
+
+def networks(text: str) -> list[str]:
+    """The networks of a field that may hold several.
+
+    Raises:
+        ValidationError: something else than an address or a network.
+    """
+    for word in words_of(text):
+        try:
+            ipaddress.ip_network(word, strict=False)
+        except ValueError:
+            sentence = _("“%(word)s” is no address and no network such as 192.168.10.0/24.")
+            raise ValidationError(sentence % {"word": word}) from None
+    return words_of(text)
+
+
+# Settings that hold several things in one text, and who reads them.
+LISTS: Mapping[str, Callable[[str], object]] = {
+    "admin_email": read_recipients,
+    "contact_warning_hours": warning_hours,
+    "metrics_networks": networks,
+}
 
 
 def _locked() -> Configuration:
@@ -107,8 +148,8 @@ def _cleaned(fields: Mapping[str, Any], row: Configuration) -> dict[str, Any]:
         for name, value in fields.items()
         if not (name in SECRETS and value is None)
     }
-    if "admin_email" in values:
-        values["admin_email"] = ", ".join(addresses(values["admin_email"]))
+    for name in LISTS.keys() & values.keys():
+        values[name] = ", ".join(words_of(values[name]))
     _check({**{f.name: getattr(row, f.name) for f in _fields() if f.name not in SECRETS}, **values}, values)
     return values
 
@@ -126,9 +167,8 @@ def _check(whole: Mapping[str, Any], given: Mapping[str, Any]) -> None:
 def _check_field(field: "models.Field[Any, Any]", value: Any, errors: dict[str, list[str]]) -> None:
     try:
         field.clean(value, None)
-        if field.name == "admin_email":
-            for address in addresses(value):
-                validate_email(address)
+        if field.name in LISTS:
+            LISTS[field.name](value)
     except ValidationError as error:
         errors.setdefault(field.name, []).extend(error.messages)
 

@@ -70,6 +70,10 @@ KINDS: dict[str, tuple[Text, Text]] = {
         gettext_lazy("Request file exported"),
         gettext_lazy("A contact request was exported as a file."),
     ),
+    "answer_imported": (
+        gettext_lazy("Answer file imported"),
+        gettext_lazy("An answer of the vendor was imported by hand."),
+    ),
     "request_given_up": (
         gettext_lazy("Request given up"),
         gettext_lazy("A contact request was given up and made anew; an answer to it is worth nothing."),
@@ -120,6 +124,7 @@ KINDS: dict[str, tuple[Text, Text]] = {
         gettext_lazy("Defaults restored"),
         gettext_lazy("The Configuration was put back to its defaults: %(changes)s."),
     ),
+    "logs_packed": (gettext_lazy("Logs packed"), gettext_lazy("The logs were packed.")),
     "installation_made": (
         gettext_lazy("Installation made"),
         gettext_lazy("This installation was made at the first start."),

@@ -39,9 +39,7 @@ from .words import CHANNELS
 BOXES = ("first", "second", "third", "fourth")
 MOST_ANSWER_BYTES = 4 * 1024 * 1024
 # The last sixteen symbols that stand together, as in "Twój kod: 2F57-3P3V-…".
-CODE = re.compile(
-    r"(?:^|.*[^0-9A-Za-z])((?:[0-9A-Za-z]{4}[\s-]*){3}[0-9A-Za-z]{4})(?![0-9A-Za-z])", re.DOTALL
-)
+CODE = re.compile(r"(?:.*[^0-9A-Za-z])?((?:[0-9A-Za-z]{4}[\s-]*){3}[0-9A-Za-z]{4})(?![0-9A-Za-z])", re.DOTALL)
 
 
 class CodeForm(PageForm):

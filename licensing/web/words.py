@@ -2,6 +2,21 @@
 
 from django.utils.translation import gettext_lazy as _
 
+from licensing.operations.key_sentences import KEY_REFUSALS, refusal_sentence
+
+__all__ = [
+    "CHANNELS",
+    "ENDED",
+    "KEY_REFUSALS",
+    "KEY_STATES",
+    "LIGHTS",
+    "REASONS",
+    "UNAVAILABLE",
+    "reason_sentence",
+    "refusal_sentence",
+    "unavailable_sentence",
+]
+
 LIGHTS = {
     "green": _("All is well"),
     "yellow": _("It works, but needs your attention"),
@@ -26,28 +41,6 @@ KEY_STATES = {
     "new": _("not active yet"),
     "active": _("active"),
     "inactive": _("inactive"),
-}
-
-KEY_REFUSALS = {
-    "wrong_credentials": _(
-        "The vendor does not know this number with this customer id and PIN. Edit the key and correct them."
-    ),
-    "locked": _(
-        "Too many wrong PINs: the vendor has locked this key for 24 hours. Edit the key after that time."
-    ),
-    "active_elsewhere": _(
-        "The key is active in another Key Manager. Remove it there first, then edit it here to try again."
-    ),
-    "not_bound": _("The vendor no longer counts this key as ours. Enter the PIN to bind it anew."),
-    "machine_changed": _(
-        "The Key Manager runs on another machine than before. Enter the PIN to bind it anew."
-    ),
-    "clone_suspected": _(
-        "Two copies of this Key Manager seem to be at work. Stop one, then enter the PIN here."
-    ),
-    "suspended": _(
-        "The vendor has suspended this key. Ask the vendor why; contact is tried again by itself."
-    ),
 }
 
 UNAVAILABLE = {
@@ -83,11 +76,6 @@ CHANNELS = {
 def reason_sentence(code: str) -> str:
     """What a reason of the status light means, in words."""
     return str(REASONS.get(code, code))
-
-
-def refusal_sentence(code: str) -> str:
-    """What the vendor's refusal of a key means and what to do."""
-    return str(KEY_REFUSALS.get(code, code))
 
 
 def unavailable_sentence(code: str | None) -> str:

@@ -10,7 +10,7 @@
   }
 
   // The code within a text such as "Twój kod: 2F57-3P3V-…": the last sixteen symbols that stand together.
-  const CODE = /(?:^|[\s\S]*[^0-9A-Za-z])((?:[0-9A-Za-z]{4}[\s-]*){3}[0-9A-Za-z]{4})(?![0-9A-Za-z])/;
+  const CODE = /^(?:[\s\S]*[^0-9A-Za-z])?((?:[0-9A-Za-z]{4}[\s-]*){3}[0-9A-Za-z]{4})(?![0-9A-Za-z])/;
   function found(text) {
     const match = CODE.exec(text);
     return canonical((match ? match[1] : text).replace(/[\s-]/g, ""));

@@ -2,6 +2,7 @@
 
 import html
 import re
+from html.parser import HTMLParser
 from typing import Any
 
 from django.http import HttpResponse
@@ -23,13 +24,13 @@ class Visitor:
         self.client = client
         self.user = user
 
-    def get(self, name: str, *args: object, **query: str) -> HttpResponse:
+    def get(self, name: str, /, *args: object, **query: str) -> HttpResponse:
         return self.client.get(reverse(name, args=args), query)  # type: ignore[return-value]
 
-    def post(self, name: str, *args: object, follow: bool = True, **data: Any) -> HttpResponse:
+    def post(self, name: str, /, *args: object, follow: bool = True, **data: Any) -> HttpResponse:
         return self.client.post(reverse(name, args=args), data, follow=follow)  # type: ignore[return-value]
 
-    def reads(self, name: str, *args: object, **query: str) -> str:
+    def reads(self, name: str, /, *args: object, **query: str) -> str:
         """The words of a page, without its marks."""
         response = self.get(name, *args, **query)
         assert response.status_code == 200, response.status_code
@@ -54,3 +55,29 @@ def logged_in(role: Role, username: str | None = None) -> Visitor:
     response = client.post(reverse("account_login"), {"login": name, "password": PASSWORD})
     assert response.status_code == 302, words(response)  # type: ignore[arg-type]
     return Visitor(client, user)
+
+
+class _Marks(HTMLParser):
+    """Notes every mark of a page that could run something or fetch from elsewhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.foreign: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        links = [given.get(name) or "" for name in ("src", "href", "action", "hx-get")]
+        if (
+            tag in ("iframe", "object", "embed", "img", "style", "base")
+            or (tag == "script" and not (given.get("src") or "").startswith("/static/"))
+            or any(name.startswith("on") or name in ("style", "hx-on") for name in given)
+            or any(re.match(r"\s*(javascript|data|https?):|//", link) for link in links)
+        ):
+            self.foreign.append(self.get_starttag_text() or tag)
+
+
+def foreign_marks(response: HttpResponse) -> list[str]:
+    """The marks of a page that are not ours: inline script or style, pictures, addresses outside."""
+    marks = _Marks()
+    marks.feed(response.content.decode())
+    return marks.foreign
