@@ -1,0 +1,8 @@
+"""What granian loads."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.baseline.settings"
+application = get_wsgi_application()
