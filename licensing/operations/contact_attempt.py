@@ -74,24 +74,33 @@ def claim(attempt: Attempt, *, only_if_due: bool = False) -> bool:
 def run_or_join(attempt: Attempt) -> Ended:
     """Make the attempt, or wait for the end of the one in flight and tell its result."""
     while not claim(attempt):
-        joined = _wait_for_other(attempt)
+        joined = wait_for_other(attempt)
         if joined is not None:
             return joined
+        attempt.pause(POLL_SECONDS)
     return run(attempt)
 
 
-def run(attempt: Attempt) -> Ended:
+# Sends an open request and gives the answer's body; notes in the dict what the sentences of errors name.
+Carry = Callable[[OpenContact, dict[str, Any]], str]
+
+
+def carry_unwatched(asked: OpenContact, params: dict[str, Any]) -> str:
+    """Send the request and wait for the answer."""
+    wire = vendor_client().begin(asked.jws)
+    try:
+        return wire.result()
+    finally:
+        params.update(wire.params)
+
+
+def run(attempt: Attempt, carry: Carry = carry_unwatched) -> Ended:
     """Send the open request, this attempt having the claim, and carry out what comes back."""
     params: dict[str, Any] = {}
     asked: OpenContact | None = None
     try:
         asked = _prepare(attempt)
-        wire = vendor_client().begin(asked.jws)
-        try:
-            body = wire.result()
-        finally:
-            params.update(wire.params)
-        return _accept(attempt, asked, body)
+        return _accept(attempt, asked, carry(asked, params))
     except VendorError as error:
         gave_up = asked.request_id if asked and error.gives_up_request else None
         return _fail(attempt, error.code, error.params, retry_after=error.retry_after, gave_up=gave_up)
@@ -104,7 +113,7 @@ def run(attempt: Attempt) -> Ended:
         raise
 
 
-def _wait_for_other(attempt: Attempt) -> Ended | None:
+def wait_for_other(attempt: Attempt) -> Ended | None:
     """The result of the attempt in flight; None where there is none any more, or its process is gone."""
     state = ContactState.objects.get(pk=1)
     other = ContactAttempt.objects.filter(pk=state.claim).first() if state.claim else None

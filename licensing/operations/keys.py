@@ -1,12 +1,14 @@
 """Virtual keys: adding, editing, binding anew, removing. These store; a contact then carries it out."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from licensing.models import Installation, KeyState, PendingRelease, Role, VirtualKey
@@ -43,17 +45,13 @@ def add_key(now: datetime, actor: Actor, number: str, customer: str, pin: str, e
     """
     actor.require(Role.ADMINISTRATOR)
     values = _cleaned(number=number, customer=customer, pin=pin, email=email)
-    with transaction.atomic():
+    with _changing_keys():
         if VirtualKey.objects.filter(number=values["number"]).exists():
             raise _key_exists(values["number"])
         if VirtualKey.objects.count() >= MOST_KEYS:
             sentence = _("A Key Manager holds at most 50 keys. Remove one that is not needed any more.")
             raise Refused("too_many_keys", sentence, errors={"number": [sentence]})
-        try:
-            with transaction.atomic():
-                key = VirtualKey.objects.create(**values, added_at=now)
-        except IntegrityError:
-            raise _key_exists(values["number"]) from None
+        key = VirtualKey.objects.create(**values, added_at=now)
         PendingRelease.objects.filter(number=key.number).delete()
         _changed(now, actor, "key_added", key.number)
     return key
@@ -75,7 +73,7 @@ def edit_key(
         Refused: `not_permitted`, `key_unknown`, `key_is_active`, `validation_failed`.
     """
     actor.require(Role.ADMINISTRATOR)
-    with transaction.atomic():
+    with _changing_keys():
         key = _locked(number)
         if key.state == KeyState.ACTIVE and not waits_for_binding(key):
             raise Refused(
@@ -116,7 +114,7 @@ def remove_key(now: datetime, actor: Actor, number: str, pin: str | None = None)
         Refused: `not_permitted`, `key_unknown`, `validation_failed`.
     """
     actor.require(Role.ADMINISTRATOR)
-    with transaction.atomic():
+    with _changing_keys():
         key = _locked(number)
         bind_first = key.state == KeyState.ACTIVE and waits_for_binding(key) and key.refusal != "not_bound"
         held = {"customer": key.customer, **_cleaned(pin=pin)} if bind_first and pin else {}
@@ -154,9 +152,19 @@ def _need_pin(key: VirtualKey, values: dict[str, str]) -> None:
     raise Refused("validation_failed", sentence, errors={"pin": [sentence]})
 
 
+@contextmanager
+def _changing_keys() -> Iterator[None]:
+    """A transaction that changes keys; the installation's row comes first, as when an answer is accepted.
+
+    So whoever changes keys waits for an answer being accepted, and neither can lock the other out.
+    """
+    with transaction.atomic():
+        bump_version()
+        yield
+
+
 def _changed(now: datetime, actor: Actor, kind: str, number: str, **data: object) -> None:
     record(kind, now, actor, number, **data)
-    bump_version()
     request_contact(now)
 
 
