@@ -1,6 +1,8 @@
 """One transaction for a piece of work, tried again where the database asks for it."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
@@ -11,6 +13,9 @@ from .errors import Refused
 Result = TypeVar("Result")
 ATTEMPTS = 5
 RETRY_AFTER_SECONDS = 1
+LONGEST_WAIT_SECONDS = 5
+# SQLite has one writer, and serves those who wait for it unfairly: threads of one process queue up here.
+_turn = threading.Lock()
 # PostgreSQL: serialization failure, deadlock.
 _ASKS_AGAIN = {"40001", "40P01"}
 # PostgreSQL: no lock within lock_timeout, query cancelled.
@@ -34,7 +39,7 @@ def in_transaction(work: Callable[[CursorWrapper], Result]) -> Result:
             return work(cursor)
     for attempt in range(ATTEMPTS):
         try:
-            with transaction.atomic(), connection.cursor() as cursor:
+            with _our_turn(), transaction.atomic(), connection.cursor() as cursor:
                 return work(cursor)
         except (Overtaken, IntegrityError) as error:
             # An idempotency key that another process stored meanwhile is such an error too.
@@ -43,6 +48,19 @@ def in_transaction(work: Callable[[CursorWrapper], Result]) -> Result:
         except (OperationalError, InterfaceError) as error:
             _refuse_unless_worth_another_try(error, attempt)
     raise AssertionError("the last attempt returns or raises")
+
+
+@contextmanager
+def _our_turn() -> Iterator[None]:
+    if connection.vendor != "sqlite":
+        yield
+    elif _turn.acquire(timeout=LONGEST_WAIT_SECONDS):
+        try:
+            yield
+        finally:
+            _turn.release()
+    else:
+        raise unavailable()
 
 
 def unavailable() -> Refused:
