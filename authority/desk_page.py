@@ -35,6 +35,7 @@ button { padding: .4rem 1rem; }
 table { border-collapse: collapse; width: 100%; }
 caption { text-align: left; font-weight: 600; }
 th, td { text-align: left; padding: .25rem .75rem .25rem 0; border-bottom: 1px solid GrayText; }
+td { white-space: nowrap; }
 .log { overflow-x: auto; }
 """
 

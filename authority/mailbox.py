@@ -6,6 +6,7 @@ an empty sender, quote nothing of the mail, and one address gets a bounded numbe
 
 import asyncio
 import logging
+import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable
@@ -126,7 +127,7 @@ class MailHandler:
                 answered = await asyncio.to_thread(
                     receive, envelope.content, envelope.mail_from, list(envelope.rcpt_tos)
                 )
-        except StoreBusy:
+        except (StoreBusy, sqlite3.Error):
             return "451 4.3.0 Try again later"
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             _LOG.warning("a mail could not be read", exc_info=True)

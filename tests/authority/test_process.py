@@ -2,6 +2,7 @@
 
 import json
 import signal
+import smtplib
 import socket
 import sqlite3
 import subprocess
@@ -17,6 +18,7 @@ from authority.store import Store
 from licensing.protocol import ContactRequest, KeyAnswer, verify_answer
 from tests.authority.material import Installation, bind, renew
 from tests.authority_process import RunningAuthority, authority_process, running_authority
+from tests.smtp import free_port
 
 
 def ended(authority: RunningAuthority, by: signal.Signals) -> tuple[int, float]:
@@ -178,3 +180,18 @@ def test_every_commit_is_forced_to_the_disk(tmp_path: Path) -> None:
             assert tx.execute("PRAGMA synchronous").fetchone()[0] == 2
         store.close()
         other.close()
+
+
+def test_it_ends_promptly_while_a_mail_is_being_sent_to_it(tmp_path: Path) -> None:
+    port = free_port()
+    mailbox = ("--smtp-port", str(port), "--relay", f"127.0.0.1:{free_port()}")
+    with authority_process(tmp_path, *mailbox) as authority:
+        with smtplib.SMTP("127.0.0.1", port, timeout=10) as client:
+            client.ehlo()
+            client.mail("anna@firma.pl")
+            client.rcpt("mk@comarch.pl")
+            client.docmd("DATA")
+            status, seconds = ended(authority, signal.SIGTERM)
+            client.close()
+        assert status == 0
+        assert seconds < 5
