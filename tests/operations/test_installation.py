@@ -123,7 +123,9 @@ def test_a_missing_key_file_stops_the_start_and_is_not_made_anew(folder: Path) -
     assert not path.exists()
 
 
-@pytest.mark.parametrize("content", [Fernet.generate_key(), b"no key", b""])
+@pytest.mark.parametrize(
+    "content", [Fernet.generate_key(), b"no key", b""], ids=["another key", "no key", "nothing"]
+)
 def test_a_wrong_key_file_stops_the_start(folder: Path, settings: Any, content: bytes) -> None:
     ensure_installation(NOW)
     other = folder / "other.key"
