@@ -16,7 +16,7 @@ import psutil
 from tests.smtp import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
-START_SECONDS = 60
+START_SECONDS = 120
 STOP_SECONDS = 10
 
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import smtplib
 import stat
 import time
 from collections.abc import Iterator
@@ -116,8 +117,6 @@ def test_status_by_command_is_that_of_the_api(demo: Demo) -> None:
 
 
 def test_a_mail_to_the_mailbox_reaches_the_authority_and_its_answer_the_outbox(demo: Demo) -> None:
-    import smtplib
-
     with smtplib.SMTP("127.0.0.1", _sink_port(demo), timeout=10) as smtp:
         text = "From: anna@firma.example\nTo: mk@comarch.pl\nSubject: x\n\nERP PL 0000-0000-0000-0000\n"
         smtp.sendmail("anna@firma.example", ["mk@comarch.pl"], text)
@@ -152,6 +151,29 @@ def test_a_child_that_is_killed_is_started_again(demo: Demo, module: str) -> Non
     wait_until(lambda: module in " ".join(_commands(demo, killed)), 15, demo.output)
     assert not any(alive(process) for process in family)
     wait_until(lambda: _answers(demo), 30, demo.output)
+
+
+def test_a_worker_that_is_signalled_from_all_sides_ends_and_is_started_again(demo: Demo) -> None:
+    """django-q2's own stop hangs when the signal comes twice, or to the whole process group."""
+    worker = demo.child("worker")
+    family = [worker, *worker.children(recursive=True)]
+    for _ in range(2):
+        os.killpg(worker.pid, signal.SIGTERM)
+        worker.send_signal(signal.SIGTERM)
+    wait_until(lambda: not any(alive(process) for process in family), STOP_SECONDS)
+    wait_until(lambda: "worker" in " ".join(_commands(demo, worker)), 15, demo.output)
+
+
+@pytest.mark.full
+def test_a_worker_that_hangs_is_ended_and_started_again(demo: Demo) -> None:
+    worker = demo.child("worker")
+    family = [worker, *worker.children(recursive=True)]
+    assert len(family) == 5
+    family[-1].suspend()
+    family[-2].suspend()
+    family[-3].suspend()
+    wait_until(lambda: not any(alive(process) for process in family), 260, demo.output)
+    assert "worker has shown no sign of life for 180 s" in demo.output()
 
 
 def _commands(demo: Demo, killed: psutil.Process) -> list[str]:
