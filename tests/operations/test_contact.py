@@ -1,5 +1,6 @@
 """Contact with a real authority: what it brings, and what each failure leaves as it was."""
 
+import random
 import uuid
 from datetime import timedelta
 
@@ -14,9 +15,9 @@ from licensing.operations.contact import contact_if_due, contact_now, forget_att
 from licensing.operations.errors import Refused
 from licensing.operations.keys import add_key, edit_key, remove_key
 from licensing.operations.lease_values import LeaseCall
-from licensing.operations.leases import look
+from licensing.operations.leases import checkout, look
 from licensing.operations.status import status
-from tests.factories import make_client, take
+from tests.factories import make_client, request, take
 from tests.vendor_link import KEY, PIN, Link
 
 COMMAND = Actor("test", Role.ADMINISTRATOR)
@@ -116,6 +117,19 @@ def test_contact_that_fails_changes_nothing_but_the_cause_shown(link: Link, mode
     assert status(link.now()).reasons == ()
 
 
+@pytest.mark.full
+@pytest.mark.parametrize("mode", ["blackhole", "drip"])
+def test_contact_with_a_vendor_that_is_too_slow_ends_after_15_seconds(link: Link, mode: str) -> None:
+    link.add()
+    link.authority.mode(mode)
+    assert link.contact().outcome == "too_slow"
+    attempt = ContactAttempt.objects.get(outcome="too_slow")
+    assert attempt.finished_at is not None
+    assert attempt.finished_at - attempt.started_at < timedelta(seconds=17)
+    link.authority.mode("ok")
+    assert link.contact().lines == (KeyLine(KEY, "granted"),)
+
+
 def test_contact_that_gets_the_last_answer_again_is_told_as_such(link: Link) -> None:
     link.add()
     link.contact()
@@ -202,6 +216,48 @@ def test_lost_answers_raise_no_suspicion(link: Link) -> None:
         link.authority.mode("ok")
         assert link.contact().lines == (KeyLine(KEY, "granted"),)
     assert link.authority.state()["clone_suspected"] is False
+
+
+def contact_often(link: Link, times: int) -> None:
+    """Contacts every two hours, of which one in five loses its answer; none raises suspicion."""
+    chance = random.Random(20261124)
+    link.add()
+    for _ in range(times):
+        link.wait(hours=2)
+        is_lost = chance.random() < 0.2
+        link.authority.mode("lose_answer" if is_lost else "ok")
+        report = link.contact()
+        assert report.is_ok is not is_lost
+        assert all(line.is_good for line in report.lines)
+    assert link.authority.state()["clone_suspected"] is False
+
+
+def test_sixty_contacts_with_lost_answers_raise_no_suspicion(link: Link) -> None:
+    contact_often(link, 60)
+
+
+@pytest.mark.full
+def test_ten_thousand_contacts_with_lost_answers_raise_no_suspicion(link: Link) -> None:
+    contact_often(link, 10_000)
+
+
+def test_after_72_hours_without_contact_all_stops_and_after_a_contact_all_works_again(link: Link) -> None:
+    link.add()
+    client = make_client()
+    link.authority.mode("refuse")
+    link.wait(hours=71, minutes=50)
+    link.contact()
+    lease = take(client, "HANDEL", now=link.now())
+    assert lease.expires_at == link.held().contact_deadline
+    link.wait(minutes=15)
+    (outcome,) = checkout([request(client, "HANDEL")], link.now())
+    assert isinstance(outcome, Refused)
+    assert (outcome.code, status(link.now()).light) == ("contact_lost", "red")
+    link.authority.mode("ok")
+    link.contact()
+    take(client, "HANDEL", now=link.now())
+    ended = look(LeaseCall(client.pk, lease.id), link.now())
+    assert (ended.state, ended.ended_reason) == ("ended", "contact_lost")
 
 
 def test_an_answer_given_up_on_raises_no_suspicion(link: Link) -> None:
