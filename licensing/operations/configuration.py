@@ -17,7 +17,7 @@ from .actors import Actor
 from .errors import Refused
 from .events import record
 from .installation import bump_version
-from .recipients import read_recipients, words_of
+from .recipients import check_recipients, words_of
 
 SECRETS = ("proxy_password", "smtp_password")
 # A password is good for the server it was given for, and is shown to no other.
@@ -114,7 +114,7 @@ def networks(text: str) -> list[str]:
 
 # Settings that hold several things in one text, and who reads them.
 LISTS: Mapping[str, Callable[[str], object]] = {
-    "admin_email": read_recipients,
+    "admin_email": check_recipients,
     "contact_warning_hours": warning_hours,
     "metrics_networks": networks,
 }
@@ -188,6 +188,8 @@ def _check_together(whole: Mapping[str, Any], given: Mapping[str, Any], errors: 
         wrong("mail_sender", _("Enter the address that the portal's mails come from."))
     if whole["clustered"] and not whole["cluster_name"]:
         wrong("cluster_name", _("Enter the name of the SQL cluster."))
+    if whole["clustered"] and not whole["cluster_name"].isprintable():
+        wrong("cluster_name", _("The name must have no control character in it."))
     if given.get("clustered") and connection.vendor == "sqlite":
         wrong("clustered", _("A clustered installation needs PostgreSQL; this portal runs on SQLite."))
 

@@ -9,12 +9,14 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.http import urlencode
 from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 
 from licensing.models import Configuration, MailSecurity, Role
 from licensing.operations.clock import portal_now
+from licensing.operations.cluster import keys_to_bind
 from licensing.operations.configuration import (
     Change,
     addresses,
@@ -108,7 +110,19 @@ class MailForm(SectionForm):
         label=gettext_lazy("Administrator's e-mail"),
         required=False,
         max_length=512,
-        help_text=gettext_lazy("Warnings go here; several addresses are separated by commas."),
+        help_text=gettext_lazy(
+            "Warnings go here; several addresses are separated by commas. Mails are in Polish, to an address "
+            "followed by “:en” in English: it@firma.example, boss@firma.example:en"
+        ),
+    )
+    contact_warning_hours = forms.CharField(
+        label=gettext_lazy("Warn after hours without contact"),
+        required=False,
+        max_length=64,
+        help_text=gettext_lazy(
+            "Whole hours below 72, separated by commas; default 4, 24, 48, 66. Each mail says why there is "
+            "no contact and what to do. Empty: no warning before the modules stop."
+        ),
     )
     notify_contact_lost = forms.BooleanField(
         label=gettext_lazy("Notify when a key loses contact"),
@@ -143,6 +157,13 @@ class MailForm(SectionForm):
         label=gettext_lazy("Forget the stored password"), required=False
     )
     mail_sender = forms.EmailField(label=gettext_lazy("Sender's address"), required=False)
+    portal_url = forms.URLField(
+        label=gettext_lazy("Portal's address in e-mails"),
+        required=False,
+        max_length=253,
+        assume_scheme="https",
+        help_text=gettext_lazy("Where links in mails lead. Empty: the first of the allowed hosts."),
+    )
 
 
 class ClusterForm(SectionForm):
@@ -177,6 +198,22 @@ class LogForm(SectionForm):
     )
 
 
+class MetricsForm(SectionForm):
+    title = gettext_lazy("Monitoring")
+    intro = gettext_lazy("Prometheus reads the portal's metrics at /metrics.")
+    icon = "list-check"
+
+    metrics_networks = forms.CharField(
+        label=gettext_lazy("Networks that may read the metrics"),
+        required=False,
+        max_length=512,
+        help_text=gettext_lazy(
+            "Addresses or networks, separated by commas; default 127.0.0.0/8, ::1/128. From elsewhere the "
+            "token of an ERP client is needed."
+        ),
+    )
+
+
 class VendorForm(SectionForm):
     title = gettext_lazy("Activation without a network")
     intro = gettext_lazy(
@@ -200,6 +237,7 @@ SECTIONS: dict[str, type[SectionForm]] = {
     "mail": MailForm,
     "cluster": ClusterForm,
     "logs": LogForm,
+    "metrics": MetricsForm,
     "vendor": VendorForm,
 }
 
@@ -230,6 +268,8 @@ def advanced(request: HttpRequest) -> HttpResponse:
         for name, form in SECTIONS.items()
     }
     form = forms_by_name.get(saved)
+    if isinstance(form, ClusterForm) and form.is_valid() and keys_to_bind(**form.cleaned_data):
+        return redirect(f"{reverse('cluster_switch')}?{urlencode(form.cleaned_data)}")
     if form is not None and form.is_valid():
         settings = form.settings()
         outcome = form.carry_out(lambda: change_configuration(portal_now(), actor(request), **settings))

@@ -9,6 +9,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from licensing.models import Configuration, Event, Role
+from licensing.operations.clock_sentences import CLOCK_EVENTS
+from licensing.operations.durations import duration
 from licensing.templatetags.times import exact
 
 from .words import CHANNELS, refusal_sentence
@@ -136,6 +138,15 @@ KINDS: dict[str, tuple[Text, Text]] = {
 }
 
 
+CLOCK_NAMES = {
+    "clock_set_forward": gettext_lazy("Clock set forward"),
+    "clock_set_back": gettext_lazy("Clock set back"),
+    "clock_was_ahead": gettext_lazy("Clock corrected"),
+    "clock_was_behind": gettext_lazy("Clock corrected"),
+}
+KINDS.update({kind: (CLOCK_NAMES[kind], sentence) for kind, sentence in CLOCK_EVENTS.items()})
+
+
 def kind_name(kind: str) -> str:
     """What a kind of event is called."""
     return str(KINDS[kind][0]) if kind in KINDS else kind.replace("_", " ")
@@ -200,4 +211,5 @@ TELLERS: dict[str, Callable[[Any], str]] = {
     "role": lambda role: str(Role(role).label),
     "channel": lambda channel: str(CHANNELS.get(channel, channel)),
     "until": _until,
+    "by_seconds": duration,
 }

@@ -1,7 +1,7 @@
 """What stands on every page: the status light with its reason, the tabs, who is logged in."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -12,8 +12,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from licensing.models import Role, User
-from licensing.operations.clock import portal_now
-from licensing.operations.health import worker_silent
+from licensing.operations.clock import NOTICEABLE, portal_now, wall_clock_ahead
+from licensing.operations.durations import duration
+from licensing.operations.health import mail_failing, worker_silent
 from licensing.operations.status import Status, status
 
 from .words import LIGHTS, reason_sentence
@@ -79,6 +80,9 @@ def status_bar(now: datetime) -> StatusBar:
     sentences = [reason_sentence(reason) for reason in found.reasons]
     if silent:
         sentences.append(_("The worker stands still: contact, mail and tidying wait for it."))
+    if mail_failing(now):
+        sentences.append(_("E-mails cannot be delivered: see E-mails under Configuration."))
+    sentences += _clock()
     light = "yellow" if silent and found.light == "green" else found.light
     return StatusBar(
         light=light,
@@ -88,6 +92,17 @@ def status_bar(now: datetime) -> StatusBar:
         contact_failing="contact_failing" in found.reasons or "contact_lost" in found.reasons,
         worker_silent=silent,
     )
+
+
+def _clock() -> list[str]:
+    """What is wrong with the server's clock, in words."""
+    ahead = wall_clock_ahead()
+    if abs(ahead) <= NOTICEABLE:
+        return []
+    words = {"by": duration(abs(ahead).total_seconds())}
+    if ahead > timedelta(0):
+        return [_("The server's clock was set forward by %(by)s; the portal reckons with its own.") % words]
+    return [_("The server's clock was set back by %(by)s; the portal reckons with its own.") % words]
 
 
 def _runway(found: Status) -> datetime | None:

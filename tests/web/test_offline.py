@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -107,7 +107,7 @@ def test_the_qr_code_decodes_to_the_message(tmp_path: Path) -> None:
 
 def _drawn(svg: str) -> bytes:
     """The picture that a browser draws of our SVG: one path of squares, 10 units each."""
-    root = ElementTree.fromstring(svg)
+    root = ET.fromstring(svg)
     size = float(root.attrib["viewBox"].split()[2])
     (path,) = [element for element in root.iter() if element.tag.endswith("path")]
     scale, cells = 40 / 4, set()

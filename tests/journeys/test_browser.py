@@ -1,0 +1,356 @@
+"""The pages in a real browser, on a demo that runs in its own processes."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
+
+from tests.portal_process import Demo
+
+KEY, OTHER_KEY = "5000006622", "5000006623"
+WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+PAGES = [
+    "/",
+    f"/modules/{KEY}/HANDEL",
+    "/leases",
+    "/leases?group=user",
+    "/leases/release?user=axe.user",
+    "/configuration",
+    "/configuration/keys/add",
+    f"/configuration/keys/{KEY}/edit",
+    f"/configuration/keys/{KEY}/bind",
+    f"/configuration/keys/{KEY}/remove",
+    "/configuration/contact?since=2026-01-01T00:00:00.000000Z",
+    "/configuration/offline",
+    "/configuration/advanced",
+    "/configuration/advanced/defaults",
+    "/refusals",
+    "/events",
+    "/clients",
+    "/clients/add",
+    "/clients/1/edit",
+    "/clients/1/token",
+    "/users",
+    "/users/invite",
+    "/users/1/edit",
+    "/users/1/link",
+    "/accounts/logout/",
+    "/accounts/password/change/",
+    "/accounts/2fa/",
+    "/accounts/sessions/",
+    "/nothing-of-the-kind",
+]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """A demo that runs as long as this module's tests."""
+    with Demo(tmp_path_factory.mktemp("demo") / "var") as running:
+        yield running.wait_until_ready()
+
+
+@pytest.fixture(scope="module")
+def stocked(demo: Demo) -> Demo:
+    """A demo with a key, somebody who holds modules, and somebody who was refused."""
+    demo.manage("add_key", "--number", KEY, "--customer", "123456", "--pin", "0427")
+    assert checkout(demo, "axe.user", "HANDEL", "KASA").status_code == 201
+    assert checkout(demo, "axe.user", "NOTHING").status_code == 422
+    return demo
+
+
+def api(demo: Demo, method: str, path: str, **options: Any) -> requests.Response:
+    headers = {"Authorization": f"Bearer {demo.told['erp_client_token']}"}
+    return requests.request(method, f"{demo.url}/api/v1{path}", headers=headers, timeout=10, **options)
+
+
+def checkout(demo: Demo, user: str, *modules: str) -> requests.Response:
+    body = {
+        "modules": list(modules),
+        "workstation": f"PC-{user}",
+        "user": user,
+        "program": {"name": "ERP Optima", "version": "2026.5.1", "built_on": "2026-09-01"},
+    }
+    return api(demo, "POST", "/leases", json=body)
+
+
+def authority_mode(demo: Demo, mode: str) -> None:
+    url = f"{demo.told['authority']}/_control/mode"
+    requests.post(url, json={"mode": mode}, timeout=10).raise_for_status()
+
+
+def desk(demo: Demo, message: str) -> str:
+    """What the vendor's desk answers to an activation message."""
+    url = f"{demo.told['authority']}/desk/answer"
+    return str(requests.post(url, json={"message": message}, timeout=10).json()["code"])
+
+
+@dataclass
+class Visit:
+    """A browser window, and what went wrong in it: errors on its console, requests that left the portal."""
+
+    page: Page
+    demo: Demo
+    faults: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.on("console", self._hear)
+        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self.page.route("**/*", self._watch)
+
+    def _hear(self, message: Any) -> None:
+        # A page that is meant to be a 404 is one.
+        if message.type in ("error", "warning") and "nothing-of-the-kind" not in self.page.url:
+            self.faults.append(f"{self.page.url}: {message.text}")
+
+    def _watch(self, route: Route) -> None:
+        if not route.request.url.startswith((self.demo.url + "/", "data:")):
+            self.faults.append(f"left the portal: {route.request.url}")
+        route.continue_()
+
+    def open(self, path: str) -> Page:
+        self.page.goto(self.demo.url + path)
+        return self.page
+
+    def log_in(self) -> "Visit":
+        self.open("/accounts/login/")
+        self.page.locator("#id_login").fill(self.demo.told["admin"]["username"])
+        self.page.locator("#id_password").fill(self.demo.told["admin"]["password"])
+        self.page.locator("#id_password").press("Enter")
+        expect(self.page.locator(".tabs")).to_be_visible()
+        return self
+
+
+@pytest.fixture(scope="module")
+def session(demo: Demo, browser: Browser) -> Any:
+    """The cookies of an administrator, so that not every test logs in."""
+    context = browser.new_context()
+    Visit(context.new_page(), demo).log_in()
+    state = context.storage_state()
+    context.close()
+    return state
+
+
+@pytest.fixture
+def opened(browser: Browser) -> Iterator[list[BrowserContext]]:
+    contexts: list[BrowserContext] = []
+    yield contexts
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def visit(demo: Demo, browser: Browser, session: Any, opened: list[BrowserContext]) -> Iterator[Any]:
+    """Opens a window as an administrator; afterwards nothing may have gone wrong in any."""
+    visits: list[Visit] = []
+
+    def start(language: str = "en", viewport: Any = WIDE, **options: Any) -> Visit:
+        locale = {"en": "en-GB", "pl": "pl-PL"}[language]
+        context = browser.new_context(storage_state=session, locale=locale, viewport=viewport, **options)
+        opened.append(context)
+        visits.append(Visit(context.new_page(), demo))
+        return visits[-1]
+
+    yield start
+    assert [fault for each in visits for fault in each.faults] == []
+
+
+# --- the main job ------------------------------------------------------------------------------------------
+
+
+def test_an_administrator_adds_a_key_sees_its_modules_and_frees_a_seat(demo: Demo, visit: Any) -> None:
+    window = visit()
+    page = window.open("/configuration")
+    page.get_by_role("link", name="Add", exact=True).first.click()
+    page.get_by_label("Customer id").fill("123456")
+    page.get_by_label("Virtual key number").fill(OTHER_KEY)
+    page.get_by_label("PIN").fill("1111")
+    page.get_by_role("button", name="Add").click()
+    expect(page.get_by_text("granted: its modules are up to date").first).to_be_visible(timeout=20_000)
+    page.get_by_role("link", name="Available modules", exact=True).last.click()
+    expect(page.get_by_role("row", name=re.compile("Human resources.*0 . 2"))).to_be_visible()
+
+    body = {"workstation": "PC-1", "user": "seat.holder", "modules": ["KADRY"]}
+    program = {"name": "ERP", "version": "1", "built_on": "2020-01-01"}
+    lease = api(demo, "POST", "/leases", json=body | {"program": program}).json()
+    page.get_by_role("link", name="Taken modules").click()
+    page.get_by_role("link", name="Release seat.holder, PC-1").click()
+    expect(page.get_by_text("This cannot be undone.")).to_be_visible()
+    page.get_by_label("Reason").fill("went on holiday")
+    page.get_by_role("button", name="Release").click()
+    expect(page.get_by_text("1 lease was released.")).to_be_visible()
+
+    ended = api(demo, "POST", f"/leases/{lease['id']}/heartbeat")
+    assert (ended.status_code, ended.json()["ended_reason"]) == (410, "released_by_admin")
+    window.open("/events")
+    expect(page.get_by_text("went on holiday")).to_be_visible()
+
+
+def test_the_list_of_leases_refreshes_itself_and_keeps_what_was_picked(stocked: Demo, visit: Any) -> None:
+    checkout(stocked, "picked.user", "KASA")
+    window = visit()
+    window.page.clock.install()
+    page = window.open("/leases")
+    box = page.get_by_label("Pick the lease of picked.user")
+    box.check()
+    expect(page.get_by_role("button", name="Release the picked (1)")).to_be_enabled()
+    late = checkout(stocked, "late.user", "KASA").json()
+    page.clock.fast_forward(11_000)
+    expect(page.get_by_text("late.user", exact=True)).to_be_visible()
+    expect(box).to_be_checked()
+    expect(page.get_by_role("button", name="Release the picked (1)")).to_be_enabled()
+    api(stocked, "DELETE", f"/leases/{late['id']}")
+
+
+def test_searching_finds_as_one_types_and_can_be_shared_as_a_link(stocked: Demo, visit: Any) -> None:
+    page = visit().open("/")
+    page.keyboard.press("/")
+    expect(page.locator("#q")).to_be_focused()
+    page.keyboard.type("kasa")
+    expect(page.get_by_role("row")).to_have_count(2)
+    expect(page).to_have_url(re.compile(r"q=kasa"))
+    page.reload()
+    expect(page.get_by_role("row")).to_have_count(2)
+
+
+def test_a_seat_is_freed_by_keyboard_alone(stocked: Demo, visit: Any) -> None:
+    lease = checkout(stocked, "keyboard.user", "KASA").json()
+    page = visit().open("/leases?q=keyboard.user")
+    link = page.get_by_role("link", name="Release keyboard.user")
+    for _ in range(60):
+        if link.evaluate("element => element === document.activeElement"):
+            break
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Release 1 lease?")).to_be_visible()
+    page.get_by_label("Reason").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("1 lease was released.")).to_be_visible()
+    assert api(stocked, "GET", f"/leases/{lease['id']}").json()["state"] == "ended"
+
+
+# --- without a network -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def dark(stocked: Demo) -> Iterator[Demo]:
+    """The vendor cannot be reached, and the portal knows it."""
+    authority_mode(stocked, "refuse")
+    stocked.manage("contact")
+    yield stocked
+    authority_mode(stocked, "ok")
+    stocked.manage("contact")
+
+
+def paste(page: Page, selector: str, text: str) -> None:
+    """Paste as a person does from an SMS."""
+    page.locator(selector).focus()
+    page.evaluate(
+        """([selector, text]) => {
+            const data = new DataTransfer();
+            data.setData("text", text);
+            const event = new ClipboardEvent("paste", {clipboardData: data, bubbles: true, cancelable: true});
+            document.querySelector(selector).dispatchEvent(event);
+        }""",
+        [selector, text],
+    )
+
+
+def test_a_code_is_asked_for_pasted_and_renews_on_a_telephone_in_polish(
+    dark: Demo, visit: Any, tmp_path: Path
+) -> None:
+    page = visit("pl", NARROW).open("/")
+    page.locator(".light-strip a").click()
+    message = page.locator("#message").inner_text()
+    assert message.startswith("ERP PL ")
+
+    picture = tmp_path / "qr.png"
+    page.locator(".qr").screenshot(path=picture)
+    read = subprocess.run(
+        ["zbarimg", "--quiet", "--raw", picture], capture_output=True, text=True, check=True
+    )
+    assert read.stdout.strip() == f"SMSTO:7148:{message}"
+
+    code = desk(dark, message)
+    wrong = code[:-1] + ("7" if code[-1] != "7" else "8")
+    paste(page, "#id_first", f"Twój kod: {wrong.lower()}")
+    expect(page.locator("#code-mistyped")).to_be_visible()
+    paste(page, "#id_first", f"Twój kod: {code.lower()}. Kod jest ważny dziś.")
+    expect(page.locator("#code-mistyped")).to_be_hidden()
+    assert [page.locator(f"#id_{box}").input_value() for box in ("first", "fourth")] == [code[:4], code[-4:]]
+    page.locator("#id_fourth").press("Enter")
+    expect(page.locator(".note.good").first).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
+
+
+def test_without_javascript_the_window_still_works(dark: Demo, visit: Any) -> None:
+    page = visit("en", NARROW, java_script_enabled=False).open("/configuration/offline")
+    expect(page.locator("#message")).to_be_visible()
+    page.locator("#id_first").fill("2F57-3P3V-2F57-3P3V")
+    page.get_by_role("button", name="Renew the modules").click()
+    expect(page.get_by_role("alert").first).not_to_be_empty()
+
+
+# --- for everybody -----------------------------------------------------------------------------------------
+
+
+def violations(page: Page) -> list[str]:
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{each['id']}: {node['target']} {node['html'][:120]}" for each in found for node in each["nodes"]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("language", "theme"),
+    [
+        ("en", "light"),
+        ("pl", "dark"),
+        pytest.param("en", "dark", marks=pytest.mark.full),
+        pytest.param("pl", "light", marks=pytest.mark.full),
+    ],
+)
+def test_no_page_shuts_anybody_out(language: str, theme: Any, stocked: Demo, visit: Any) -> None:
+    window = visit(language, color_scheme=theme)
+    found = {}
+    for path in PAGES:
+        page = window.open(path)
+        wrong = violations(page)
+        if wrong:
+            found[path] = wrong
+    assert found == {}
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_page_before_the_log_in_shuts_anybody_out(
+    theme: Any, demo: Demo, browser: Browser, opened: list[BrowserContext]
+) -> None:
+    context = browser.new_context(color_scheme=theme)
+    opened.append(context)
+    window = Visit(context.new_page(), demo)
+    for path in ("/accounts/login/", "/invitations/MQ/x", "/accounts/inactive/"):
+        assert violations(window.open(path)) == [], path
+
+
+def test_every_page_fits_a_telephone(stocked: Demo, visit: Any) -> None:
+    window = visit("en", NARROW)
+    too_wide = [
+        path
+        for path in PAGES
+        if window.open(path).evaluate("document.documentElement.scrollWidth") > NARROW["width"]
+    ]
+    assert too_wide == []
+
+
+def test_light_and_dark_are_chosen_and_remembered(demo: Demo, visit: Any) -> None:
+    page = visit(color_scheme="light").open("/events")
+    page.get_by_role("button", name="Light or dark").click()
+    expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")
+    page.reload()
+    expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")
