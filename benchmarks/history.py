@@ -4,6 +4,7 @@ Never more leases than seats at any moment, no seat with two at once, no acknowl
 that was returned still live, one lease for each idempotency key.
 """
 
+import itertools
 import json
 import os
 import sqlite3
@@ -88,6 +89,7 @@ def portal_mistakes(url: str, acknowledged: Acknowledged, seats: Mapping[tuple[s
     return [
         *acknowledged.contradictions,
         *_missing(acknowledged, held),
+        *_keys_given_to_others(acknowledged, {lease[6]: lease[0] for lease in leases}),
         *_keys_used_twice(lease[6] for lease in leases),
         *_beyond_seats(((place, taken, end) for place, _, taken, end in spans), seats),
         *_seats_held_twice(spans),
@@ -139,6 +141,12 @@ def _missing(acknowledged: Acknowledged, held: Mapping[str, tuple[Any, ...]]) ->
             yield f"lease {lease_id} was returned, and its row does not say so"
 
 
+def _keys_given_to_others(acknowledged: Acknowledged, keys: Mapping[str | None, str]) -> Iterator[str]:
+    for key, lease_id in acknowledged.taken.items():
+        if keys.get(key) != plain(lease_id):
+            yield f"key {key} was given {lease_id}, and its lease is {keys.get(key)}"
+
+
 def _keys_used_twice(keys: Iterable[str | None]) -> Iterator[str]:
     for key, count in Counter(key for key in keys if key).items():
         if count > 1:
@@ -168,7 +176,7 @@ def _seats_held_twice(spans: Iterable[tuple[Any, int | None, str, str]]) -> Iter
             numbered.setdefault((place, seat), []).append((taken, end))
     for place, held in numbered.items():
         held.sort()
-        for (_, end), (taken, _) in zip(held, held[1:], strict=False):
+        for (_, end), (taken, _) in itertools.pairwise(held):
             if taken < end:
                 yield f"{place}: held twice at {taken}"
 

@@ -15,7 +15,7 @@ class Target:
     """Who is called, and with what."""
 
     port: int
-    token: str = "none"  # noqa: S105
+    token: str = "none"
     codes: Sequence[str] = ()
     # Numbers of keys whose grants (serial 1) the client says that it has.
     keys: Sequence[str] = ()

@@ -15,7 +15,7 @@ from .process_tree import ProcessTree
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
 # A child that ran this long had started well: its next failure is its first.
-SETTLED_SECONDS = 60.0
+SETTLED_SECONDS = 5.0
 HUNG_SECONDS = 180.0
 LOOK_SECONDS = 0.1
 SIGNS_SECONDS = 5.0
