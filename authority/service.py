@@ -8,6 +8,9 @@ from .application import Application
 from .server import AuthorityServer
 
 
+_LOOK_UP_SECONDS = 0.1
+
+
 class _Part(Protocol):
     def stop(self) -> None: ...
 
@@ -48,7 +51,9 @@ class Service:
 
     def run(self) -> None:
         """Serves until asked to stop, then stops."""
-        self._stop.wait()
+        # The system may hand a signal to any thread; Python carries it out in this one once it looks up.
+        while not self._stop.wait(_LOOK_UP_SECONDS):
+            pass
         self.stop()
 
     def stop(self) -> None:
