@@ -77,7 +77,8 @@ def accept_answer(answer_jws: str, asked: OpenContact, now: datetime, *, on_line
         raise Refused(OVERTAKEN)
     if on_line and row.sendings == 1 and row.exported_at is None:
         now = learn_offset(answer.answered_at, now)
-    if answer.jwks and learn_key_set(answer.jwks):
+    has_new_keys = answer.jwks is not None and learn_key_set(answer.jwks)
+    if has_new_keys:
         record("authority_keys_changed", now, PORTAL)
     row.delete()
     outcomes = [_key_answer(key, asked, now) for key in answer.keys]
@@ -86,9 +87,11 @@ def accept_answer(answer_jws: str, asked: OpenContact, now: datetime, *, on_line
         _keep_pack(answer.codes, now)
     Installation.objects.filter(pk=1).update(machine=asked.request.installation.machine)
     clamp_to_deadlines(now)
-    past = any(is_past for _, is_past in outcomes)
     lines = tuple(line for line, _ in outcomes) + tuple(released)
-    return Accepted(lines, now, past or leaves_open(asked, plan()))
+    is_past = any(is_past for _, is_past in outcomes)
+    # What was still signed by a key that has just been retired comes signed anew in the next contact.
+    is_retired = has_new_keys and any(line.result == UNUSABLE for line in lines)
+    return Accepted(lines, now, is_past or is_retired or leaves_open(asked, plan()))
 
 
 def _key_answer(answer: KeyAnswer, asked: OpenContact, now: datetime) -> tuple[KeyLine, bool]:

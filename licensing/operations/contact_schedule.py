@@ -9,6 +9,8 @@ from django.db.models.functions import Greatest
 
 from licensing.models import ContactAttempt, ContactState
 
+from .clock import UNKNOWN
+
 # Draws a number between the two, both in seconds.
 Uniform = Callable[[float, float], float]
 
@@ -26,6 +28,9 @@ LONGEST_PLAN = EVERY + timedelta(minutes=10)
 def claim(attempt: uuid.UUID, now: datetime, *, only_if_due: bool = False) -> bool:
     """Whether this attempt may go on the wire, in the caller's transaction; no other may meanwhile."""
     free = Q(claim__isnull=True) | Q(claimed_until__lte=now) | Q(claimed_until__gt=now + 2 * CLAIM)
+    if now >= UNKNOWN:
+        # Time stands still until the vendor tells it anew, so no claim would ever end.
+        free |= Q(claimed_until__gte=UNKNOWN)
     state = ContactState.objects.filter(free, pk=1)
     if only_if_due:
         state = state.filter(_is_due(now))
@@ -87,6 +92,9 @@ def put_off(now: datetime, pause: timedelta) -> None:
 
 
 def _is_due(now: datetime) -> Q:
+    if now >= UNKNOWN:
+        # Only a contact can tell the time again.
+        return Q()
     return Q(next_at__lte=now) | Q(next_at__gt=now + LONGEST_PLAN)
 
 

@@ -245,6 +245,14 @@ def test_the_vendor_changes_its_keys_by_an_answer(desk: Desk) -> None:
     assert Event.objects.filter(kind="authority_keys_changed").count() == 1
 
 
+def test_a_grant_signed_by_a_key_just_retired_is_asked_for_anew_at_once(desk: Desk) -> None:
+    add(KEY)
+    jwks = key_set(vendor_secrets(), AuthoritySecrets.generate().public(), 1)
+    ContactState.objects.update(next_at=NOW + timedelta(hours=1))
+    assert desk.bring(granted(desk), jwks=jwks).lines == (KeyLine(KEY, "unusable", "bad_signature"),)
+    assert ContactState.objects.get().next_at == NOW
+
+
 def test_key_sets_form_a_chain_of_which_each_is_signed_by_the_one_before(desk: Desk) -> None:
     add(KEY)
     second, third = AuthoritySecrets.generate(), AuthoritySecrets.generate()

@@ -10,12 +10,14 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 
-from licensing.models import ContactAttempt, ContactState, OpenRequest, Role
+from licensing.models import ContactAttempt, ContactState, OpenRequest, Role, VirtualKey
 from licensing.operations.actors import Actor
 from licensing.operations.answers import KeyLine
+from licensing.operations.clock import UNKNOWN
 from licensing.operations.contact import contact_if_due, contact_now
 from licensing.operations.contact_reports import ContactReport
-from licensing.operations.keys import add_key
+from licensing.operations.invariants import check_invariants
+from licensing.operations.keys import add_key, remove_key
 from tests.vendor_link import CUSTOMER, KEY, PIN, Link
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -150,6 +152,49 @@ def test_a_claim_whose_end_a_wrong_clock_put_far_away_does_not_block(link: Link)
     add_key(link.now(), ADMIN, KEY, CUSTOMER, PIN)
     ContactState.objects.update(claim=uuid.uuid4(), claimed_until=link.now() + timedelta(days=365))
     assert contact_now(link.now, ADMIN, "command").lines == (KeyLine(KEY, "granted"),)
+
+
+def test_keys_are_changed_while_answers_are_accepted_and_neither_locks_the_other_out(link: Link) -> None:
+    numbers = [f"500000700{place}" for place in range(4)]
+    for number in numbers:
+        link.authority.add_key(number)
+        add_key(link.now(), ADMIN, number, CUSTOMER, PIN)
+    errors: list[BaseException] = []
+
+    def change(mine: list[str]) -> None:
+        try:
+            for number in mine * 3:
+                remove_key(link.now(), ADMIN, number)
+                add_key(link.now(), ADMIN, number, CUSTOMER, PIN)
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=change, args=(numbers[place::2],)) for place in range(2)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        assert contact_now(link.now, ADMIN, "command").is_ok
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert contact_now(link.now, ADMIN, "command").is_ok
+    assert {key.state for key in VirtualKey.objects.all()} == {"active"}
+    assert check_invariants(link.now()) == []
+
+
+def test_while_time_is_unknown_the_worker_goes_on_trying(link: Link) -> None:
+    add_key(link.now(), ADMIN, KEY, CUSTOMER, PIN)
+    link.authority.mode("refuse")
+    assert contact_if_due(lambda: UNKNOWN) is not None
+    assert contact_if_due(lambda: UNKNOWN) is not None
+    dead = ContactAttempt.objects.create(id=uuid.uuid4(), started_at=UNKNOWN, trigger="page")
+    ContactState.objects.update(claim=dead.pk, claimed_until=UNKNOWN + timedelta(seconds=30))
+    link.authority.mode("ok")
+    report = contact_if_due(lambda: UNKNOWN)
+    assert report is not None
+    assert report.lines == (KeyLine(KEY, "granted"),)
 
 
 def test_a_schedule_row_deleted_by_hand_is_made_anew(link: Link) -> None:
