@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError
 from django.utils import translation
+from django.utils.translation import gettext as _
 
 from licensing import logs
 from licensing.models.sealed import SealBroken
@@ -43,7 +44,8 @@ class PortalCommand(BaseCommand):
             except SealBroken as error:
                 status = self.fail("key_file_wrong", error)
             except DatabaseError as error:
-                status = self.fail("unavailable", f"the database cannot be used: {first_line(error)}")
+                sentence = _("The database cannot be used: %(error)s") % {"error": first_line(error)}
+                status = self.fail("unavailable", sentence)
             except KeyboardInterrupt:
                 status = 130
         if status:
@@ -59,7 +61,8 @@ class PortalCommand(BaseCommand):
         open_folder(settings.KEYMANAGER.data)
         if self.needs_database and not is_current():
             if is_served(settings.KEYMANAGER.data):
-                raise Refused("database_not_current", "the database is of another version; start serve again")
+                sentence = _("The database is of another version than this command. Start the portal again.")
+                raise Refused("database_not_current", sentence)
             # The command comes before the first `serve`.
             (prepare if self.needs_installation else migrate)(lambda line: None)
         logs.apply_level(logs.configured_level() or 0)

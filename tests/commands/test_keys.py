@@ -126,3 +126,21 @@ def test_restore_defaults_prints_what_changed(link: Link, command: Command) -> N
     assert ran.lines[-1] == "Settings put back to their defaults: 4"
     assert "geheim" not in ran.out
     assert command("restore_defaults").lines == ["Settings put back to their defaults: 0"]
+
+
+def test_diagnose_walks_step_by_step(link: Link, command: Command) -> None:
+    command(*ADD)
+    ran = command("diagnose")
+    assert (ran.status, ran.err) == (0, "")
+    assert ran.lines[-1] == f"{KEY} granted"
+    assert len(ran.lines) > 4
+    assert all(": ok (" in line for line in ran.lines[:-1])
+
+
+def test_diagnose_ends_at_the_first_step_that_fails(link: Link, command: Command) -> None:
+    command(*ADD)
+    link.authority.mode("html")
+    ran = command("diagnose")
+    assert ran.status == 1
+    assert ran.err.startswith("not_the_vendor: ")
+    assert "not_the_vendor (" in ran.lines[-1]

@@ -70,7 +70,7 @@ def test_a_file_that_is_not_there_is_told(link: Link, command: Command, tmp_path
         command("import_answer", str(missing)).err == f"file_not_read: {missing}: No such file or directory\n"
     )
     told = command("export_request", str(missing / "x.kmreq"))
-    assert told == Ran("", f"file_not_written: there is no folder {missing}\n", 1)
+    assert told == Ran("", f"file_not_written: There is no folder {missing}.\n", 1)
 
 
 def test_nothing_to_export_is_told(link: Link, command: Command, tmp_path: Path) -> None:

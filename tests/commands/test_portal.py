@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from django.core.management.base import CommandError
 
+from licensing.management.portal_command import language
 from licensing.models import Configuration, ErpClient, Installation, Lease, Role, Seat, User
 from licensing.operations.clients import token_sha256
 from tests.commands.conftest import Ran
@@ -90,7 +91,7 @@ def test_check_invariants_prints_what_is_wrong(leases: list[Lease], command: Com
     ran = command("check_invariants")
     assert ran.status == 1
     assert str(leases[0].pk) in ran.out
-    assert re.fullmatch(r"invariants_broken: \d+ findings\n", ran.err)
+    assert re.fullmatch(r"invariants_broken: \d+ findings?\n", ran.err)
 
 
 def test_create_admin_takes_the_password_from_standard_input(portal: Portal, command: Command) -> None:
@@ -118,7 +119,7 @@ def test_new_installation_asks_for_the_words(portal: Portal, command: Command) -
     before = Installation.objects.get().thumbprint
     for typed in ("", "yes\n"):
         ran = command("new_installation", stdin=typed)
-        assert (ran.status, ran.err) == (1, "not_confirmed: nothing was changed\n")
+        assert (ran.status, ran.err) == (1, "not_confirmed: Nothing was changed.\n")
     assert Installation.objects.get().thumbprint == before
     assert command("new_installation", stdin="New installation\n").status == 0
     assert Installation.objects.get().thumbprint != before
@@ -160,3 +161,15 @@ def test_packed_logs_are_kept_in_the_data_folder(portal: Portal, command: Comman
     path = Path(command("pack_logs").lines[-1].removeprefix("Logs packed into ").removesuffix("."))
     assert path.parent.name == "packs"
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_polish_shell_is_spoken_to_in_polish(
+    portal: Portal, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LC_ALL", "pl_PL.UTF-8")
+    assert command("offline_challenge").err.startswith("no_pack: ")
+    portal.accept(KEY, [module("HANDEL", 5)], now())
+    monkeypatch.setenv("LC_ALL", "")
+    monkeypatch.setenv("LC_MESSAGES", "")
+    monkeypatch.setenv("LANG", "pl_PL")
+    assert language() == "pl"

@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
 from licensing.management.portal_command import CommandParser, PortalCommand
 from licensing.operations.activation import activate_offline
 from licensing.operations.actors import COMMAND
@@ -18,6 +21,12 @@ class Command(PortalCommand):
     def carry_out(self, **options: Any) -> int:
         renewal = activate_offline(portal_now(), COMMAND, " ".join(options["code"]), "command")
         for number, deadline in sorted(renewal.keys.items()):
-            self.stdout.write(f"{number} works until {format_instant(deadline)}")
-        self.stdout.write(f"There are codes for {renewal.codes_left} more days.")
+            self.stdout.write(
+                _("%(number)s works until %(end)s") % {"number": number, "end": format_instant(deadline)}
+            )
+        left = renewal.codes_left
+        sentence = ngettext(
+            "There is a code for %(days)s more day.", "There are codes for %(days)s more days.", left
+        )
+        self.stdout.write(sentence % {"days": left})
         return 0

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from licensing.management.portal_command import CommandParser, PortalCommand
 from licensing.operations.actors import COMMAND
 from licensing.operations.clients import add_erp_client
@@ -19,6 +21,7 @@ class Command(PortalCommand):
 
     def carry_out(self, **options: Any) -> int:
         client, token = add_erp_client(portal_now(), COMMAND, options["name"], options["network"])
-        self.stdout.write(f"ERP client {client.name} added. Its token is shown this once:")
+        added = _("ERP client %(name)s added. Its token is shown this once:")
+        self.stdout.write(added % {"name": client.name})
         self.stdout.write(token)
         return 0

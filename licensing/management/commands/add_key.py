@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from licensing.management.contact_lines import after_storing
 from licensing.management.portal_command import CommandParser, PortalCommand
 from licensing.operations.actors import COMMAND
@@ -21,5 +23,5 @@ class Command(PortalCommand):
     def carry_out(self, **options: Any) -> int:
         given = {name: options[name] for name in ("number", "customer", "pin", "email")}
         key = add_key(portal_now(), COMMAND, **given)
-        after_storing(f"Key {key.number} added.", key.number, self.stdout.write)
+        after_storing(_("Key %(number)s added.") % {"number": key.number}, key.number, self.stdout.write)
         return 0

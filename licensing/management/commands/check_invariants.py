@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
 from licensing.management.portal_command import PortalCommand
 from licensing.operations.clock import portal_now
 from licensing.operations.errors import Refused
@@ -16,6 +19,8 @@ class Command(PortalCommand):
         for finding in findings:
             self.stdout.write(finding)
         if findings:
-            raise Refused("invariants_broken", f"{len(findings)} findings")
-        self.stdout.write("Leases, seats, deadlines and events are as they must be.")
+            count = len(findings)
+            sentence = ngettext("%(count)s finding", "%(count)s findings", count)
+            raise Refused("invariants_broken", sentence % {"count": count})
+        self.stdout.write(_("Leases, seats, deadlines and events are as they must be."))
         return 0

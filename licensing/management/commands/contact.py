@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from licensing.management.contact_lines import contact_and_tell, require_good
 from licensing.management.portal_command import PortalCommand
 
@@ -13,5 +15,5 @@ class Command(PortalCommand):
         report = contact_and_tell(self.stdout.write)
         require_good(report)
         if not report.lines:
-            self.stdout.write("There is no key to ask the vendor about.")
+            self.stdout.write(_("There is no key to ask the vendor about."))
         return 0

@@ -5,6 +5,8 @@ import secrets
 import sys
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from licensing.management.portal_command import CommandParser, PortalCommand
 from licensing.models import Role
 from licensing.operations.actors import COMMAND
@@ -27,9 +29,9 @@ class Command(PortalCommand):
         user = create_user(
             portal_now(), COMMAND, options["username"], made, Role.ADMINISTRATOR, options["email"]
         )
-        self.stdout.write(f"Administrator {user.get_username()} created.")
+        self.stdout.write(_("Administrator %(name)s created.") % {"name": user.get_username()})
         if not password:
-            self.stdout.write("Password, shown this once:")
+            self.stdout.write(_("Password, shown this once:"))
             self.stdout.write(made)
         return 0
 
@@ -40,5 +42,5 @@ def _ask() -> str:
         return sys.stdin.readline().rstrip("\r\n")
     password = getpass.getpass("Password: ")
     if getpass.getpass("Once more: ") != password:
-        raise Refused("passwords_differ", "the two passwords are not the same")
+        raise Refused("passwords_differ", _("The two passwords are not the same."))
     return password

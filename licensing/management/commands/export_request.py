@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from licensing.management.portal_command import CommandParser, PortalCommand
 from licensing.operations.activation import export_request
 from licensing.operations.actors import COMMAND
@@ -19,7 +21,7 @@ class Command(PortalCommand):
     def carry_out(self, **options: Any) -> int:
         path: Path = options["file"]
         if not (path if path.is_dir() else path.parent).is_dir():
-            raise Refused("file_not_written", f"there is no folder {path.parent}")
+            raise Refused("file_not_written", _("There is no folder %(path)s.") % {"path": path.parent})
         request = export_request(portal_now(), COMMAND)
         if path.is_dir():
             path /= request.filename
@@ -27,7 +29,7 @@ class Command(PortalCommand):
             path.write_text(request.text, encoding="ascii")
         except OSError as error:
             raise Refused("file_not_written", f"{path}: {error.strerror}") from error
-        self.stdout.write(f"Request written to {path}.")
+        self.stdout.write(_("Request written to %(path)s.") % {"path": path})
         if request.replaces_earlier:
-            self.stdout.write("An answer to an earlier request file is worth nothing any more.")
+            self.stdout.write(_("An answer to an earlier request file is worth nothing any more."))
         return 0

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from licensing.management.contact_lines import require_good, tell_lines
 from licensing.management.portal_command import CommandParser, PortalCommand
 from licensing.operations.activation import import_answer
@@ -33,4 +35,4 @@ def _text(path: Path) -> str:
     except OSError as error:
         raise Refused("file_not_read", f"{path}: {error.strerror}") from error
     except UnicodeDecodeError:
-        raise Refused("malformed", f"{path} is no answer file of the vendor's") from None
+        raise Refused("malformed", _("%(path)s is no answer file of the vendor.") % {"path": path}) from None

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from licensing.management.portal_command import CommandParser, PortalCommand
 from licensing.operations.actors import COMMAND
 from licensing.operations.clock import portal_now
@@ -19,18 +21,25 @@ class Command(PortalCommand):
         parser.epilog = f"Asks for the words “{CONFIRMATION}” on standard input."
 
     def carry_out(self, **options: Any) -> int:
-        self.stdout.write("All leases end, stored passwords and PINs are lost, and the vendor must reset")
-        self.stdout.write("each key before this portal can activate it again.")
-        self.stdout.write(f"Type “{CONFIRMATION}” to go on:")
+        self.stdout.write(
+            _(
+                "All leases end, stored passwords and PINs are lost, and the vendor must reset each key "
+                "before this portal can activate it again."
+            )
+        )
+        self.stdout.write(_("Type “%(words)s” to go on:") % {"words": CONFIRMATION})
         self.stdout.flush()
         try:
             typed = input()
         except EOFError:
             typed = ""
         if typed.strip().lower() != CONFIRMATION:
-            raise Refused("not_confirmed", "nothing was changed")
+            raise Refused("not_confirmed", _("Nothing was changed."))
         new_installation(portal_now(), COMMAND)
         self.stdout.write(
-            "There is a new installation. Ask the vendor to reset the keys, then enter their PINs."
+            _(
+                "There is a new installation. Start the portal again, ask the vendor to reset the keys, then "
+                "enter their PINs."
+            )
         )
         return 0

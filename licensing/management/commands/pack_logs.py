@@ -4,6 +4,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from licensing.management.portal_command import CommandParser, PortalCommand
 from licensing.operations.actors import COMMAND
 from licensing.operations.clock import local_now
@@ -24,7 +26,7 @@ class Command(PortalCommand):
                 path = Path(shutil.move(path, options["to"]))
             except OSError as error:
                 raise Refused("file_not_written", f"{options['to']}: {error.strerror}") from error
-        self.stdout.write(f"Logs packed into {path}.")
+        self.stdout.write(_("Logs packed into %(path)s.") % {"path": path})
         return 0
 
     def _progress(self, packed: int, of: int) -> None:

@@ -4,6 +4,8 @@ import unicodedata
 import uuid
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from licensing.management.portal_command import CommandParser, PortalCommand
 from licensing.models import Lease
 from licensing.operations.actors import COMMAND
@@ -33,9 +35,9 @@ class Command(PortalCommand):
             found = live.filter(workstation=_stored_form(options["workstation"]))
         ids = list(found.values_list("pk", flat=True))
         if options["lease"] and not ids:
-            raise Refused("lease_not_found", f"there is no live lease {options['lease']}")
+            raise Refused("lease_not_found", _("There is no live lease %(id)s.") % {"id": options["lease"]})
         count = release(ids, now, COMMAND, options["reason"]) if ids else 0
-        self.stdout.write(f"Leases released: {count}")
+        self.stdout.write(_("Leases released: %(count)s") % {"count": count})
         return 0
 
 

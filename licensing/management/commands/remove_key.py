@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from licensing.management.contact_lines import after_storing
 from licensing.management.portal_command import CommandParser, PortalCommand
 from licensing.models import PendingRelease
@@ -19,9 +21,13 @@ class Command(PortalCommand):
 
     def carry_out(self, **options: Any) -> int:
         removal = remove_key(portal_now(), COMMAND, options["number"], options["pin"])
-        after_storing(f"Key {removal.number} removed.", removal.number, self.stdout.write)
+        after_storing(
+            _("Key %(number)s removed.") % {"number": removal.number}, removal.number, self.stdout.write
+        )
         if removal.needs_vendor:
-            self.stdout.write(f"{removal.number}: only the vendor's reset frees it for another Key Manager.")
+            told = _("%(number)s: only the vendor’s reset frees it for another Key Manager.")
+            self.stdout.write(told % {"number": removal.number})
         elif PendingRelease.objects.filter(number=removal.number).exists():
-            self.stdout.write(f"{removal.number}: release pending, done at the next contact.")
+            told = _("%(number)s: release pending, done at the next contact.")
+            self.stdout.write(told % {"number": removal.number})
         return 0

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from licensing.management.portal_command import PortalCommand
 from licensing.operations.actors import COMMAND
 from licensing.operations.clock import portal_now
@@ -16,5 +18,6 @@ class Command(PortalCommand):
         for change in changes:
             values = "" if change.before is change.after is None else f": {change.before} → {change.after}"
             self.stdout.write(f"{change.field}{values}")
-        self.stdout.write(f"Settings put back to their defaults: {len(changes)}")
+        told = _("Settings put back to their defaults: %(count)s")
+        self.stdout.write(told % {"count": len(changes)})
         return 0

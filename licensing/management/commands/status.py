@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgspec
+from django.utils.translation import gettext as _
 
 from licensing.api.keys import status_message
 from licensing.api.messages import StatusAnswer
@@ -29,7 +30,8 @@ class Command(PortalCommand):
         self.stdout.write(" ".join([message.light, *message.reasons]))
         for key in message.keys:
             words = [key.number, key.state, key.refusal, *key.reasons]
-            until = f"works until {key.contact_deadline}" if key.contact_deadline else None
+            end = key.contact_deadline
+            until = _("works until %(end)s") % {"end": end} if end else None
             self.stdout.write(" ".join(filter(None, [*words, until])))
         for number in message.release_pending:
-            self.stdout.write(f"{number} release pending")
+            self.stdout.write(_("%(number)s release pending") % {"number": number})
