@@ -172,8 +172,8 @@ def test_a_worker_that_hangs_is_ended_and_started_again(demo: Demo) -> None:
     family[-1].suspend()
     family[-2].suspend()
     family[-3].suspend()
-    wait_until(lambda: not any(alive(process) for process in family), 260, demo.output)
-    assert "worker has shown no sign of life for 180 s" in demo.output()
+    wait_until(lambda: "worker has shown no sign of life for 180 s" in demo.output(), 260, demo.output)
+    assert not any(alive(process) for process in family)
 
 
 def _commands(demo: Demo, killed: psutil.Process) -> list[str]:
