@@ -66,13 +66,14 @@ def rows_of(url: str) -> Rows:
     return from_postgres
 
 
-def portal_mistakes(url: str, acknowledged: Acknowledged, seats: Mapping[tuple[str, str], int]) -> list[str]:
+def portal_mistakes(
+    rows: Rows, acknowledged: Acknowledged, seats: Mapping[tuple[str, str], int]
+) -> list[str]:
     """What is wrong with a portal's history.
 
     Args:
         seats: by key number and module code.
     """
-    rows = rows_of(url)
     leases = [
         (plain(lease_id), _json(modules), str(taken_at), str(ended_at or expires_at), ended_at, reason, key)
         for lease_id, modules, taken_at, expires_at, ended_at, reason, key in rows(
@@ -96,9 +97,8 @@ def portal_mistakes(url: str, acknowledged: Acknowledged, seats: Mapping[tuple[s
     ]
 
 
-def baseline_mistakes(url: str, acknowledged: Acknowledged, seats: int) -> list[str]:
+def baseline_mistakes(rows: Rows, acknowledged: Acknowledged, seats: int) -> list[str]:
     """What is wrong with the baseline's history."""
-    rows = rows_of(url)
     leases = list(rows("SELECT id, modules, taken_at, expires_at, ended_at FROM baseline_lease"))
     held = {plain(lease_id): (0, 0, 0, 0, ended_at, "returned") for lease_id, *_, ended_at in leases}
     spans = [

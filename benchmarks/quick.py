@@ -56,11 +56,11 @@ def run(program: Path, pace: Pace, tell: Callable[[str], None]) -> Results:
         portal_url = f"sqlite:///{folder / 'portal' / 'keymanager.sqlite3'}"
         portal_seats = {(key, code): SEATS for key in target.keys for code in target.codes}
         told = history.read_acknowledged(acked["portal"])
-        mistakes = history.portal_mistakes(portal_url, told, portal_seats)
+        mistakes = history.portal_mistakes(history.rows_of(portal_url), told, portal_seats)
         mistakes += history.check_invariants(environment)
         told = history.read_acknowledged(acked["baseline"])
         url = f"sqlite:///{folder / 'baseline' / 'baseline.sqlite3'}"
-        baseline_mistakes = history.baseline_mistakes(url, told, SEATS)
+        baseline_mistakes = history.baseline_mistakes(history.rows_of(url), told, SEATS)
         contended = _contended(program, folder, tell)
     results.verdicts = _judged(results)
     results.verdicts += [
@@ -116,7 +116,7 @@ def _contended(program: Path, folder: Path, tell: Callable[[str], None]) -> list
     url = f"sqlite:///{folder / 'scarce' / 'keymanager.sqlite3'}"
     seats = {(key, code): SCARCE for key in target.keys for code in target.codes}
     mistakes = [f"{count} answers {status}" for status, count in seen.failures("409").items()]
-    mistakes += history.portal_mistakes(url, history.read_acknowledged(acked), seats)
+    mistakes += history.portal_mistakes(history.rows_of(url), history.read_acknowledged(acked), seats)
     return mistakes + history.check_invariants(environment)
 
 

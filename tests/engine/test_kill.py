@@ -105,7 +105,7 @@ def kill_under_load(portal: Portal, kills: int, between: float, folder: Path) ->
     assert len(told.taken) > 100 * kills
     url = f"sqlite:///{portal.data / 'keymanager.sqlite3'}"
     seats = {(key, code): SEATS for key in portal.target.keys for code in portal.target.codes}
-    assert history.portal_mistakes(url, told, seats) == []
+    assert history.portal_mistakes(history.rows_of(url), told, seats) == []
     assert history.check_invariants({"KEYMANAGER_DATA": str(portal.data)}) == []
     return again
 
