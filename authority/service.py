@@ -7,7 +7,6 @@ from typing import Protocol
 from .application import Application
 from .server import AuthorityServer
 
-
 _LOOK_UP_SECONDS = 0.1
 
 

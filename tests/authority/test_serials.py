@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from licensing.protocol import ContactAnswer, ContactRequest, decode_bytes
 from tests.authority.material import NOW, NUMBER, OTHER_MACHINE, Ask, Installation, Vendor, bind, renew
+from tests.authority_process import module
 
 
 def test_lost_answers_are_forgiven_however_many(vendor: Vendor, portal: Installation) -> None:
@@ -131,6 +132,7 @@ class Copy:
 def test_ten_thousand_contacts_with_a_fifth_of_the_answers_lost_raise_no_suspicion(
     vendor: Vendor, portal: Installation
 ) -> None:
+    vendor.add_key(modules=[module("HANDEL", 5)])
     honest = Copy(vendor, portal, random.Random(4711))
     for number in range(10_000):
         honest.contact(number)
