@@ -19,6 +19,8 @@ from licensing.protocol.errors import ProtocolError
 from licensing.protocol.keys import AuthorityKeys
 
 BASE = Path(__file__).resolve().parent.parent
+# Set by `serve` for its children: no setting of a deployment.
+PORT = "KEYMANAGER_PORT"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MACHINE_ID = "/etc/machine-id"
 
@@ -65,6 +67,8 @@ class Deployment:
     tls_key: Path | None
     machine_id_file: Path
     time_zone: str
+    # Which port the portal listens on, where `serve` has told its children.
+    port: int | None = None
 
     @property
     def tls(self) -> bool:
@@ -108,6 +112,7 @@ def read() -> Deployment:
         tls_key=tls_key,
         machine_id_file=_machine_id_file(given),
         time_zone=_time_zone(given),
+        port=int(os.environ.get(PORT) or 0) or None,
     )
 
 

@@ -138,7 +138,7 @@ def wall_clock_ahead() -> timedelta:
 
 
 def keep_time() -> None:
-    """Write portal time down as the mark that it never goes back behind; tell where the wall clock was set."""
+    """Write portal time down as the mark that it never goes back behind; tell of a wall clock that moved."""
     with transaction.atomic():
         if not Installation.objects.select_for_update().filter(pk=1).exists():
             return
@@ -207,7 +207,10 @@ def _parse(text: str) -> ClockRecord:
     stored: Any = json.loads(text)
     nodes = {
         name: Anchor(
-            datetime.fromisoformat(portal), timedelta(microseconds=boot), boot_id, timedelta(microseconds=told)
+            datetime.fromisoformat(portal),
+            timedelta(microseconds=boot),
+            boot_id,
+            timedelta(microseconds=told),
         )
         for name, (portal, boot, boot_id, told) in stored["nodes"].items()
     }

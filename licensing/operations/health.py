@@ -7,6 +7,7 @@ from functools import lru_cache
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
+from django.db.models import Q
 
 from licensing.models import Installation, MailState, OutgoingMail, QueueHeartbeat
 from licensing.models.sealed import SealBroken
@@ -16,6 +17,7 @@ from .status import status
 # The worker's sign of life comes every minute.
 WORKER_SILENT_AFTER = timedelta(minutes=3)
 MAIL_FAILING_AFTER = timedelta(minutes=15)
+MAIL_FAILED_LATELY = timedelta(days=7)
 DISK_LOW_BYTES = 500 * 1024 * 1024
 STATUS_WARNINGS = ("contact_failing", "contact_lost", "no_active_key")
 
@@ -59,15 +61,18 @@ def warnings(now: datetime) -> list[str]:
     found = [reason for reason in status(now).reasons if reason in STATUS_WARNINGS]
     if worker_silent(now):
         found.append("worker_silent")
-    if OutgoingMail.objects.filter(
-        state__in=(MailState.QUEUED, MailState.FAILED),
-        attempts__gt=0,
-        created_at__lt=now - MAIL_FAILING_AFTER,
-    ).exists():
+    if mail_failing(now):
         found.append("mail_failing")
     if shutil.disk_usage(settings.KEYMANAGER.data).free < DISK_LOW_BYTES:
         found.append("disk_low")
     return found
+
+
+def mail_failing(now: datetime) -> bool:
+    """Whether mails wait for long, or could not be delivered within the last days."""
+    tried = OutgoingMail.objects.filter(attempts__gt=0, created_at__lt=now - MAIL_FAILING_AFTER)
+    failed = Q(state=MailState.FAILED, created_at__gte=now - MAIL_FAILED_LATELY)
+    return tried.filter(Q(state=MailState.QUEUED) | failed).exists()
 
 
 def worker_silent(now: datetime) -> bool:

@@ -14,6 +14,8 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from licensing.models import ContactAttempt, Role
 
@@ -26,6 +28,14 @@ FOLDER = "packs"
 MOST_ATTEMPTS = 1000
 
 Progress = Callable[[int, int], None]
+
+PARTS = {
+    "versions.json": gettext_lazy("versions of the portal, of Python, of the system and of each package"),
+    "deployment.json": gettext_lazy("settings of the deployment"),
+    "configuration.json": gettext_lazy("the Configuration; of passwords only whether they are stored"),
+    "contacts.json": gettext_lazy("contacts with the vendor of the last 30 days"),
+    "schema.json": gettext_lazy("state of the database: its migrations and how many rows each table has"),
+}
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,21 @@ def parts() -> list[Part]:
         Part("schema.json", lambda: _json(_schema())),
         *(Part(f"logs/{path.name}", path.read_bytes) for path in _log_files()),
     ]
+
+
+@dataclass(frozen=True)
+class PartTold:
+    """What the page tells of a part before it is packed; `size_bytes` where it is a file."""
+
+    name: str
+    what: str
+    size_bytes: int | None
+
+
+def preview() -> list[PartTold]:
+    """What a pack made now would hold, in words."""
+    told = [PartTold(name, str(what), None) for name, what in PARTS.items()]
+    return told + [PartTold(f"logs/{p.name}", _("log"), p.stat().st_size) for p in _log_files() if p.exists()]
 
 
 def pack_logs(now: datetime, actor: Actor, progress: Progress | None = None) -> Path:

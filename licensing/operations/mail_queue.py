@@ -5,13 +5,14 @@ Sending claims a row by one conditional UPDATE, so two workers never send one ma
 drops the line after it took a mail can receive it again, then under the same Message-ID.
 """
 
+import re
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
 from django.db.models import F, Q
 from django.template.loader import render_to_string
-from django.utils import translation
+from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from licensing import mail
@@ -19,13 +20,16 @@ from licensing.mail import Letter, MailError, MailServer
 from licensing.models import Configuration, Installation, MailState, OutgoingMail, Role
 
 from .actors import Actor
-from .configuration import addresses
 from .errors import Refused
+from .mail_text import blocks
+from .recipients import Recipient
 
 # Longer than a sending can take (tasks are ended after 60 s), so that a claim outlives no living worker.
 CLAIM = timedelta(minutes=2)
 GIVE_UP_AFTER = timedelta(hours=24)
 LONGEST_PAUSE = timedelta(minutes=30)
+# Longer than any fact stays true: a module is told of 30 days before it expires.
+KEPT = timedelta(days=90)
 
 
 def sentence(code: str, params: dict[str, object]) -> str:
@@ -49,63 +53,75 @@ def sentence(code: str, params: dict[str, object]) -> str:
     return known[code] % params
 
 
+Context = Mapping[str, object]
+
+
 def queue_mail(
     now: datetime,
     fact: str,
-    recipients: Iterable[str],
     template: str,
-    context: dict[str, object],
-    language: str,
+    recipients: Iterable[Recipient],
+    context: Context | Callable[[], Context],
 ) -> int:
-    """Queue one mail to each recipient, in the caller's transaction; how many were new.
+    """Queue one mail to each recipient in its language, in the caller's transaction; how many were new.
 
     Args:
         fact: what the mail tells, e.g. `contact_lost:5000006622:2026-11-24T…`; told once per recipient.
-        template: folder under `templates/emails` with `subject.txt`, `body.txt` and `body.html`.
+        template: folder under `templates/emails` with `subject.txt` and `body.txt`.
+        context: what the templates name; where it depends on the language, what makes it.
     """
-    with translation.override(language):
-        subject = " ".join(render_to_string(f"emails/{template}/subject.txt", context).split())
-        text = render_to_string(f"emails/{template}/body.txt", context).strip() + "\n"
-        html = render_to_string(f"emails/{template}/body.html", context)
-    rows = [
-        OutgoingMail(
-            fact=fact,
-            recipient=recipient,
-            subject=subject[:255],
-            text=text,
-            html=html,
-            message_id=_message_id(fact, recipient),
-            created_at=now,
-            next_attempt_at=now,
+    told = set(OutgoingMail.objects.filter(fact=fact).values_list("recipient", flat=True))
+    letters: dict[str, tuple[str, str, str]] = {}
+    rows = []
+    for recipient in recipients:
+        if recipient.address in told:
+            continue
+        told.add(recipient.address)
+        if recipient.language not in letters:
+            letters[recipient.language] = _write(template, context, recipient.language)
+        subject, text, html = letters[recipient.language]
+        rows.append(
+            OutgoingMail(
+                fact=fact,
+                recipient=recipient.address,
+                subject=subject,
+                text=text,
+                html=html,
+                message_id=_message_id(fact, recipient.address),
+                created_at=now,
+                next_attempt_at=now,
+            )
         )
-        for recipient in dict.fromkeys(recipients)
-    ]
-    before = OutgoingMail.objects.filter(fact=fact).count()
     OutgoingMail.objects.bulk_create(rows, ignore_conflicts=True)
-    return OutgoingMail.objects.filter(fact=fact).count() - before
+    return len(rows)
 
 
-def administrators() -> list[str]:
-    """The addresses that alerts go to."""
-    row = Configuration.objects.values_list("admin_email", flat=True).filter(pk=1).first()
-    return addresses(row or "")
+def _write(template: str, context: Context | Callable[[], Context], language: str) -> tuple[str, str, str]:
+    """Subject, text and HTML of a mail in a language."""
+    with translation.override(language), timezone.override(None):
+        words = {**(context() if callable(context) else context), "language": language}
+        subject = " ".join(render_to_string(f"emails/{template}/subject.txt", words).split())[:255]
+        body = render_to_string(f"emails/{template}/body.txt", words)
+        text = re.sub(r"\n{3,}", "\n\n", body).strip() + "\n"
+        html = render_to_string("emails/letter.html", {"blocks": list(blocks(text)), **words})
+    return subject, text, html
 
 
 def send_queued_mail(clock: Callable[[], datetime]) -> int:
     """Send what is due; how many were taken by the server. Harmless when run twice at once."""
     sent = 0
-    due = Q(state=MailState.QUEUED, next_attempt_at__lte=clock())
-    for pk in OutgoingMail.objects.filter(due).order_by("created_at").values_list("pk", flat=True)[:200]:
+    for pk in (
+        OutgoingMail.objects.filter(_due(clock())).order_by("created_at").values_list("pk", flat=True)[:200]
+    ):
         sent += _send_one(pk, clock)
     return sent
 
 
 def _send_one(pk: int, clock: Callable[[], datetime]) -> bool:
     now = clock()
-    free = Q(claimed_until__isnull=True) | Q(claimed_until__lte=now)
-    claimed = OutgoingMail.objects.filter(
-        free, pk=pk, state=MailState.QUEUED, next_attempt_at__lte=now
-    ).update(claimed_until=now + CLAIM, attempts=F("attempts") + 1)
+    claimed = OutgoingMail.objects.filter(_due(now), pk=pk).update(
+        claimed_until=now + CLAIM, attempts=F("attempts") + 1
+    )
     if claimed != 1:
         return False
     row = OutgoingMail.objects.get(pk=pk)
@@ -120,6 +136,13 @@ def _send_one(pk: int, clock: Callable[[], datetime]) -> bool:
     return True
 
 
+def _due(now: datetime) -> Q:
+    """Queued, its pause over, and nobody at it. A time too far ahead was set by a clock that was wrong."""
+    is_due = Q(next_attempt_at__lte=now) | Q(next_attempt_at__gt=now + 2 * LONGEST_PAUSE)
+    is_free = Q(claimed_until__isnull=True) | Q(claimed_until__lte=now) | Q(claimed_until__gt=now + 2 * CLAIM)
+    return Q(state=MailState.QUEUED) & is_due & is_free
+
+
 def _put_off(row: OutgoingMail, error: MailError | Refused, now: datetime) -> None:
     """Try again after 1, 2, 4 … 30 min; after 24 h the mail has failed, and the portal shows it."""
     pause = min(timedelta(minutes=2 ** min(row.attempts - 1, 10)), LONGEST_PAUSE)
@@ -131,6 +154,36 @@ def _put_off(row: OutgoingMail, error: MailError | Refused, now: datetime) -> No
         claimed_until=None,
         last_error=f"{error.code} {said}".strip()[:255],
     )
+
+
+def send_again(now: datetime, actor: Actor, mail_id: int) -> None:
+    """Put a mail that has failed back into the queue, for another 24 h.
+
+    Raises:
+        Refused: `not_permitted`, `not_found`.
+    """
+    actor.require(Role.OPERATOR)
+    failed = OutgoingMail.objects.filter(pk=mail_id, state=MailState.FAILED)
+    again = failed.update(
+        state=MailState.QUEUED, created_at=now, next_attempt_at=now, claimed_until=None, attempts=0
+    )
+    if again != 1:
+        raise Refused("not_found", _("This mail is not among those that have failed."))
+
+
+def forget_mails(now: datetime) -> int:
+    """Delete mails of long ago; how many there were. None of the facts that they told can come up again."""
+    return OutgoingMail.objects.filter(created_at__lt=now - KEPT).delete()[0]
+
+
+def error_sentence(last_error: str) -> str:
+    """What went wrong with a mail, by its row's `last_error`, in the language now active."""
+    code, _space, said = last_error.partition(" ")
+    row = Configuration.objects.filter(pk=1).values_list("smtp_host", "smtp_port").first() or ("", 0)
+    try:
+        return sentence(code, {"host": row[0], "port": row[1], "said": said})
+    except KeyError:
+        return last_error
 
 
 def mail_server() -> MailServer:

@@ -100,22 +100,24 @@ def run_module() -> tuple[str, ...]:
     return (sys.executable, "-P", "-m", "licensing.serving.child")
 
 
-def _environment(host: str) -> dict[str, str]:
+def _environment(options: Options) -> dict[str, str]:
     """What the portal's own processes are told beyond what this process was told."""
     path = [str(settings.BASE_DIR), os.environ.get("PYTHONPATH", "")]
     hosts = [os.environ.get("KEYMANAGER_ALLOWED_HOSTS", "") or ",".join(settings.KEYMANAGER.allowed_hosts)]
+    host = options.host
     if host not in ("0.0.0.0", "::"):  # noqa: S104
         hosts.append(f"[{host}]" if ":" in host else host)
     return {
         "PYTHONPATH": os.pathsep.join(filter(None, path)),
         "KEYMANAGER_DATA": str(settings.KEYMANAGER.data),
         "KEYMANAGER_ALLOWED_HOSTS": ",".join(filter(None, hosts)),
+        "KEYMANAGER_PORT": str(options.port),
     }
 
 
 def portal_children(options: Options) -> list[Child]:
     """The front, the pages behind it, and the worker."""
-    environment = _environment(options.host)
+    environment = _environment(options)
     pages_port = free_port()
     between = {"KEYMANAGER_PAGES_PORT": str(pages_port), "KEYMANAGER_FRONT_SECRET": secrets.token_urlsafe(32)}
     web = (*run_module(), "licensing.serving.web")
@@ -147,7 +149,7 @@ def _start_demo(options: Options, authority_port: int, supervisor: Supervisor) -
     require_free("--authority-port", "127.0.0.1", authority_port)
     demo = open_demo(settings.KEYMANAGER.data, authority_port)
     demos.give_machine_id(demo)
-    environment = _environment(options.host)
+    environment = _environment(options)
     for child in demos.children(demo, run_module()):
         supervisor.start(Child(child.name, child.command, environment))
     return demo

@@ -39,6 +39,7 @@ from licensing.vendor.unreachable import (
 )
 
 __all__ = [
+    "KINDS",
     "SENTENCES",
     "AnswerDamaged",
     "Busy",
@@ -211,7 +212,10 @@ def _leaves(kind: type[VendorError]) -> list[type[VendorError]]:
     return found or [kind]
 
 
-SENTENCES: Mapping[str, str] = {leaf.code: leaf.msgid for leaf in _leaves(VendorError)}
+KINDS: Mapping[str, type[VendorError]] = {leaf.code: leaf for leaf in _leaves(VendorError)}
+"""Every cause by its code."""
+
+SENTENCES: Mapping[str, str] = {code: kind.msgid for code, kind in KINDS.items()}
 """Every code of this package and its English sentence (the message id)."""
 
 

@@ -5,7 +5,7 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connections
+from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
@@ -35,9 +35,8 @@ def diagnosis(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         attempt_id = uuid.uuid4()
         # In this process: it is wanted most just when the worker stands still, and shows this node's way.
-        threading.Thread(
-            target=_walk, args=(actor(request), attempt_id), name="diagnosis", daemon=True
-        ).start()
+        walk = threading.Thread(target=_walk, args=(actor(request), attempt_id), daemon=True)
+        transaction.on_commit(walk.start)
         return redirect("diagnosis_progress", attempt_id)
     return render(request, "contacts/diagnosis.html", {"steps": [StepLine(t, "ahead", 0) for t in _ahead()]})
 

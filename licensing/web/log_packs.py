@@ -5,7 +5,7 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connections
+from django.db import connections, transaction
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
@@ -42,7 +42,8 @@ _one_at_a_time = threading.Lock()
 def log_packs(request: HttpRequest) -> HttpResponse:
     """What a pack made now would hold, and the packs that are there."""
     if request.method == "POST":
-        _start(actor(request))
+        who = actor(request)
+        transaction.on_commit(lambda: _start(who))
         return redirect("log_packs")
     return render(request, "contacts/logs.html", {"preview": preview(), **_state()})
 

@@ -11,16 +11,15 @@ from licensing.models import Configuration, MailSecurity, MailState, OutgoingMai
 from licensing.operations.actors import COMMAND, Actor
 from licensing.operations.errors import Refused
 from licensing.operations.mail_queue import queue_mail, send_queued_mail, send_test_mail, sentence
+from licensing.operations.recipients import Recipient
 from tests.smtp import MailBox, free_port, smtp_server
 
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 CONTEXT: dict[str, object] = {
     "number": "5000006622",
     "customer": "123456",
-    "deadline": NOW,
     "contact_deadline": NOW + timedelta(hours=72),
-    "modules": ["HANDEL", "KASA"],
-    "authority": "https://licences.example",
+    "was_lost": True,
 }
 
 
@@ -42,7 +41,7 @@ def configure(port: int, **fields: object) -> None:
 
 
 def queue(fact: str = "contact_lost:5000006622:1", recipient: str = "it@firma.example") -> int:
-    return queue_mail(NOW, fact, [recipient], "contact_lost", CONTEXT, "pl")
+    return queue_mail(NOW, fact, "contact_back", [Recipient(recipient, "pl")], CONTEXT)
 
 
 @pytest.mark.django_db
@@ -58,7 +57,7 @@ def test_a_queued_mail_is_sent_as_text_and_html_with_its_stable_message_id(serve
     text, html = mail.get_body(("plain",)), mail.get_body(("html",))
     assert text is not None
     assert html is not None
-    assert "HANDEL, KASA" in text.get_content()
+    assert "5000006622" in text.get_content()
     row.refresh_from_db()
     assert (row.state, row.sent_at) == (MailState.SENT, NOW)
 

@@ -5,6 +5,7 @@ is missing here fails the test, so a new page is thought about.
 """
 
 from collections.abc import Callable, Iterator
+from uuid import UUID
 
 import pytest
 from django.test import Client
@@ -29,6 +30,15 @@ ALLOWED: dict[str, Role | str] = {
     "key_remove": Role.ADMINISTRATOR,
     "contact_start": Role.OPERATOR,
     "contact": Role.OPERATOR,
+    "attempts": Role.VIEWER,
+    "diagnosis": Role.OPERATOR,
+    "diagnosis_progress": Role.OPERATOR,
+    "mails": Role.OPERATOR,
+    "mail_again": Role.OPERATOR,
+    "log_packs": Role.ADMINISTRATOR,
+    "log_pack": Role.ADMINISTRATOR,
+    "log_pack_progress": Role.ADMINISTRATOR,
+    "cluster_switch": Role.ADMINISTRATOR,
     "offline": Role.OPERATOR,
     "offline_code": Role.OPERATOR,
     "offline_export": Role.OPERATOR,
@@ -67,7 +77,16 @@ ALLOWED: dict[str, Role | str] = {
     "mfa_download_recovery_codes": ANYBODY,
     "usersessions_list": ANYBODY,
 }
-ARGUMENTS: dict[str, object] = {"key": KEY, "number": KEY, "code": "HANDEL", "uid": "MQ", "token": "x"}
+ARGUMENTS: dict[str, object] = {
+    "key": KEY,
+    "number": KEY,
+    "code": "HANDEL",
+    "uid": "MQ",
+    "token": "x",
+    "attempt_id": UUID(int=1),
+    "mail_id": 1,
+    "name": "none.zip",
+}
 ROLES = [Role.VIEWER, Role.OPERATOR, Role.ADMINISTRATOR]
 
 

@@ -1,0 +1,30 @@
+"""What the vendor's refusal of a key means, and what to do about it."""
+
+from django.utils.translation import gettext_lazy as _
+
+KEY_REFUSALS = {
+    "wrong_credentials": _(
+        "The vendor does not know this number with this customer id and PIN. Edit the key and correct them."
+    ),
+    "locked": _(
+        "Too many wrong PINs: the vendor has locked this key for 24 hours. Edit the key after that time."
+    ),
+    "active_elsewhere": _(
+        "The key is active in another Key Manager. Remove it there first, then edit it here to try again."
+    ),
+    "not_bound": _("The vendor no longer counts this key as ours. Enter the PIN to bind it anew."),
+    "machine_changed": _(
+        "The Key Manager runs on another machine than before. Enter the PIN to bind it anew."
+    ),
+    "clone_suspected": _(
+        "Two copies of this Key Manager seem to be at work. Stop one, then enter the PIN here."
+    ),
+    "suspended": _(
+        "The vendor has suspended this key. Ask the vendor why; contact is tried again by itself."
+    ),
+}
+
+
+def refusal_sentence(code: str) -> str:
+    """What the vendor's refusal of a key means and what to do, in the reader's language."""
+    return str(KEY_REFUSALS.get(code, code))
