@@ -42,6 +42,8 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    # Pages of allauth use it.
+    "django.contrib.humanize",
     "allauth",
     "allauth.account",
     "allauth.mfa",
