@@ -30,6 +30,7 @@ def apply_grant(key: VirtualKey, grant: Grant, now: datetime) -> None:
 
 
 def _apply(cursor: CursorWrapper, key_id: int, grant: Grant, now: datetime) -> None:
+    bump_version()
     held = set(Module.objects.filter(key_id=key_id).values_list("key_id", "code"))
     _lock_and_tidy(cursor, held, [], now)
     terms = read_terms()
@@ -38,7 +39,6 @@ def _apply(cursor: CursorWrapper, key_id: int, grant: Grant, now: datetime) -> N
     for module in Module.objects.filter(key_id=key_id).order_by("id"):
         touched |= _follow(module, grant.module(module.code), grant.key)
     reckon(cursor, touched | _beyond_deadlines(cursor, terms, now), terms, now)
-    bump_version()
 
 
 def clamp_to_deadlines(now: datetime) -> None:
@@ -47,10 +47,10 @@ def clamp_to_deadlines(now: datetime) -> None:
 
 
 def _clamp(cursor: CursorWrapper, now: datetime) -> None:
+    bump_version()
     terms = read_terms()
     _lock_and_tidy(cursor, set(), [], now)
     reckon(cursor, _beyond_deadlines(cursor, terms, now), terms, now)
-    bump_version()
 
 
 def end_leases_of_key(key_number: str, reason: str, now: datetime) -> int:
@@ -62,13 +62,13 @@ def end_leases_of_key(key_number: str, reason: str, now: datetime) -> int:
 
 
 def _end_of_key(cursor: CursorWrapper, number: str, reason: str, now: datetime) -> int:
+    bump_version()
     modules = Module.objects.filter(key__number=number)
     held = Seat.objects.filter(module__key__number=number, lease__isnull=False)
     leases = {key.hex for key in held.values_list("lease_id", flat=True) if key is not None}
     _lock_and_tidy(cursor, set(modules.values_list("key_id", "code")), leases, now)
     ended = end_leases(cursor, {key: Ending(now, reason) for key in leases})
     modules.delete()
-    bump_version()
     return len(ended)
 
 

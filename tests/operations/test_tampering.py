@@ -15,6 +15,8 @@ from licensing.operations.errors import Refused
 from licensing.operations.invariants import check_invariants
 from licensing.operations.leases import Checkout, HeldLease, LeaseCall, checkout, heartbeat, look
 from licensing.operations.mending import mend
+from licensing.operations.seats import TakenSeat, store_taken
+from licensing.operations.transactions import Overtaken
 from tests.factories import KEY, NOW, OTHER_KEY, Portal, beat, give_back, make_client, module, request, take
 
 pytestmark = pytest.mark.django_db
@@ -184,6 +186,23 @@ def test_edited_expiry_gives_no_hour_beyond_the_deadline(full, client: ErpClient
     assert alive(client, full, DEADLINE) == 0
     found = look(LeaseCall(client.pk, full[1].id), DEADLINE)
     assert (found.ended_reason, found.ended_at) == ("contact_lost", DEADLINE)
+
+
+def test_lease_that_was_lengthened_ends_with_its_last_seat_all_the_same(
+    portal: Portal, full, client: ErpClient
+) -> None:
+    portal.accept(KEY, [module("HANDEL", 0)], NOW)
+    end = full[0].expires_at
+    Lease.objects.update(expires_at=NOW + timedelta(days=1))
+    (outcome,) = heartbeat([LeaseCall(client.pk, full[0].id)], end)
+    assert isinstance(outcome, Refused)
+    assert outcome.data == {"ended_reason": "withdrawn", "ended_at": end}
+
+
+def test_seat_that_was_taken_meanwhile_is_not_given(full, client: ErpClient) -> None:
+    seat = Seat.objects.get(number=1, module__code="HANDEL")
+    with connection.cursor() as cursor, pytest.raises(Overtaken):
+        store_taken(cursor, [TakenSeat(seat.pk, seat.module_id, 1, full[1].id.hex)])
 
 
 LEASE_EDITS = {
