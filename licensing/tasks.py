@@ -27,7 +27,12 @@ def tidy_leases() -> None:
 def tidy_history() -> None:
     """Forget what is kept for a time only."""
     now = portal_now()
-    for forget in (contacts.forget_attempts, tidy.forget_idempotency_keys, tidy.forget_refusals):
+    for forget in (
+        contacts.forget_attempts,
+        mail_queue.forget_mails,
+        tidy.forget_idempotency_keys,
+        tidy.forget_refusals,
+    ):
         forget(now)
 
 

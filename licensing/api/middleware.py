@@ -9,7 +9,7 @@ from django.http.response import HttpResponseBase
 
 from licensing.operations.errors import Refused
 
-from . import health, pages
+from . import health, metrics, pages
 from .exchange import Answer, Call
 from .router import answered, handle
 
@@ -27,6 +27,9 @@ class ApiMiddleware:
         if path == pages.PROBLEMS_PATH or path.startswith(pages.PROBLEMS_PATH + "/"):
             call = call_of(request)
             return _response(answered(lambda: pages.problem_page(call), call), request)
+        if path == metrics.PATH and _host_allowed(request):
+            call = call_of(request)
+            return _response(answered(lambda: metrics.handle(call), call), request)
         if path != "/api" and not path.startswith("/api/"):
             return self._get_response(request)
         call = call_of(request)

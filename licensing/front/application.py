@@ -17,7 +17,7 @@ from django.conf import settings
 from django.db import connection
 from django.http.request import split_domain_port, validate_host
 
-from licensing.api import health, pages, router
+from licensing.api import health, latency, metrics, pages, router
 from licensing.api.auth import Caller
 from licensing.api.exchange import MAX_BODY, Answer, Call, answer, problem
 from licensing.api.languages import language_of
@@ -34,9 +34,10 @@ from .relay import BodyTooLarge, Relay, address_of, read_body
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 LEASES = "/api/v1/leases"
-READ_HERE = frozenset(("/api", "/problems", *health.PATHS))
+READ_HERE = frozenset(("/api", "/problems", metrics.PATH, *health.PATHS))
 LIVING = answer(HealthAnswer("ok", warnings=[]))
 READERS = 4
+KINDS = {"POST": "heartbeat", "DELETE": "return", "GET": "look"}
 
 
 class Front:
@@ -89,6 +90,7 @@ class Front:
         done.add_done_callback(looked)
 
     async def _lease(self, scope: Any, proto: Any, path: str) -> None:
+        began = self._loop.time()
         try:
             reply = await self._lease_answer(scope, proto, path)
         except Refused as refused:
@@ -99,6 +101,8 @@ class Front:
             language = language_of(scope.headers.get("accept-language"))
             reply = problem(Refused("internal_error", incident=incident), language)
         send(proto, reply, scope.method)
+        kind = "checkout" if path == LEASES else KINDS.get(scope.method, "look")
+        latency.count(kind, self._loop.time() - began)
 
     async def _lease_answer(self, scope: Any, proto: Any, path: str) -> Answer:
         headers = scope.headers
@@ -144,6 +148,7 @@ class Front:
 
     async def _read(self, scope: Any, proto: Any) -> None:
         """Whatever else the API answers: read by a thread of its own, as within Django."""
+        began = self._loop.time()
         call = Call(
             scope.method,
             scope.path,
@@ -154,6 +159,7 @@ class Front:
         )
         reply = await self._loop.run_in_executor(self._readers, with_connection, partial(_answer, call))
         send(proto, reply, scope.method)
+        latency.count("read", self._loop.time() - began)
 
 
 def with_connection(work: Callable[[], Result]) -> Result:
@@ -169,6 +175,8 @@ def _answer(call: Call) -> Answer:
         return health.handle(call)
     if not host_allowed(call.header("host") or ""):
         return problem(Refused("bad_request"), language_of(call.header("accept-language")))
+    if call.path == metrics.PATH:
+        return router.answered(lambda: metrics.handle(call), call)
     if call.path.startswith(pages.PROBLEMS_PATH):
         return router.answered(lambda: pages.problem_page(call), call)
     return router.handle(call)

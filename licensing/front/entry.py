@@ -15,6 +15,9 @@ def application() -> "Front":
     import django
 
     django.setup()
+    from licensing import logs
+
     from .application import Front
 
+    logs.follow_level()
     return Front()

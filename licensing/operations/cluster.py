@@ -52,16 +52,24 @@ def leave(now: datetime) -> None:
     ClusterNode.objects.filter(machine=machine_of_host()).update(seen_at=now - ALIVE)
 
 
-def require_alone(now: datetime) -> None:
-    """Refuse a second machine on one database without the switch. A SQLite file has one machine anyhow.
+def join(now: datetime) -> None:
+    """This machine begins to serve. A second one on one database is refused without the switch.
+
+    A SQLite file has one machine anyhow.
 
     Raises:
         Refused: `second_machine`.
     """
     clustered = Configuration.objects.filter(pk=1, clustered=True).exists()
-    if clustered or connection.vendor == "sqlite":
-        return
-    others = ClusterNode.objects.exclude(machine=machine_of_host()).filter(seen_at__gt=now - ALIVE)
+    if not clustered and connection.vendor != "sqlite":
+        _require_alone(now)
+    note_node(now)
+
+
+def _require_alone(now: datetime) -> None:
+    others = ClusterNode.objects.exclude(machine=machine_of_host()).filter(
+        seen_at__gt=now - ALIVE, seen_at__lt=now + ALIVE
+    )
     other = others.first()
     if other is not None:
         raise Refused(

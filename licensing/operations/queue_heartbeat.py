@@ -2,9 +2,23 @@
 
 from datetime import datetime
 
+from django.db import transaction
+
 from licensing.models import QueueHeartbeat
+
+from .health import WORKER_SILENT_AFTER
+from .trouble_alerts import tell_of_worker
 
 
 def beat(now: datetime) -> None:
-    """A task has come out of the queue at `now`."""
-    QueueHeartbeat.objects.update_or_create(pk=1, defaults={"at": now})
+    """A task has come out of the queue at `now`; where none had for long, that is told."""
+    with transaction.atomic():
+        last = QueueHeartbeat.objects.select_for_update().values_list("at", flat=True).filter(pk=1).first()
+        QueueHeartbeat.objects.update_or_create(pk=1, defaults={"at": now})
+        if last is not None and now - last > WORKER_SILENT_AFTER:
+            tell_of_worker(now, last, now)
+
+
+def rest() -> None:
+    """The worker stops because it was asked to: its silence is no trouble."""
+    QueueHeartbeat.objects.filter(pk=1).delete()

@@ -4,17 +4,19 @@ Its own stop waits inside the signal handler and can hang when the signal comes 
 process group; ours sets a flag, and ends by force what does not end in time.
 """
 
+import contextlib
 import os
 import time
 from types import FrameType
 
-from django.db import connections
+from django.db import DatabaseError, connections
 from django_q.cluster import Cluster
 from django_q.signals import post_spawn
 from django_q.tasks import async_task
 
 from licensing import logs, schedules
 from licensing.operations.clock import local_now
+from licensing.operations.queue_heartbeat import rest
 
 from .process_tree import Descendants
 
@@ -52,6 +54,15 @@ def run() -> bool:
         return worker.is_asked_to_stop
     finally:
         descendants.kill()
+        if worker.is_asked_to_stop:
+            _take_leave()
+
+
+def _take_leave() -> None:
+    """Nobody need be alarmed at a stop that was asked for."""
+    with contextlib.suppress(DatabaseError):
+        rest()
+        connections.close_all()
 
 
 def forget_pool() -> None:

@@ -22,9 +22,7 @@ def authority(tmp_path: Path) -> "Iterator[RunningAuthority]":
 
 
 @pytest.fixture
-def link(
-    db: None, settings: Any, authority: "RunningAuthority", monkeypatch: pytest.MonkeyPatch
-) -> "Link":
+def link(db: None, settings: Any, authority: "RunningAuthority", monkeypatch: pytest.MonkeyPatch) -> "Link":
     """Return the portal of this process, pointed to that authority; no key is added yet."""
     from licensing.operations import clock
     from tests.vendor_link import link_to
