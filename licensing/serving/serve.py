@@ -1,5 +1,6 @@
 """`serve` from its first line to its last: prepare, start, wait until ready, supervise, end."""
 
+import contextlib
 import logging
 import math
 import os
@@ -15,11 +16,12 @@ from pathlib import Path
 from types import FrameType
 
 from django.conf import settings
-from django.db import connections
+from django.db import DatabaseError, connections
 
 from licensing import logs
 from licensing.models import QueueHeartbeat
 from licensing.operations.clock import local_now, portal_now
+from licensing.operations.cluster import join, leave
 from licensing.operations.users import first_run_token
 
 from . import demo as demos
@@ -62,6 +64,7 @@ def serve(options: Options, tell: Tell) -> None:
         require_free("--port", options.host, options.port)
         demo = _start_demo(options, options.authority_port, supervisor) if options.authority_port else None
         prepare(tell)
+        join(portal_now())
         if demo is not None:
             demo = _furnish_demo(demo, supervisor)
         _start_portal(options, supervisor)
@@ -69,6 +72,8 @@ def serve(options: Options, tell: Tell) -> None:
             demos.announce(demo, options.url, portal_now())
         _greet(options, demo, supervisor, tell)
         supervisor.run()
+        with contextlib.suppress(DatabaseError):
+            leave(portal_now())
 
 
 def _supervisor(folder: Path, tell: Tell) -> Supervisor:
