@@ -22,11 +22,12 @@ from .words import LIGHTS, reason_sentence
 
 @dataclass(frozen=True)
 class Tab:
-    """One entry of the navigation; `open` on the pages that belong to it."""
+    """One entry of the navigation; `open` on the pages that belong to it, `letter` leads there after `g`."""
 
     label: Any
     icon: str
     url: str
+    letter: str
     open: bool
 
 
@@ -42,15 +43,15 @@ class StatusBar:
     worker_silent: bool
 
 
-# name of the first page, label, icon, role
+# name of the first page, label, icon, role, letter
 TABS = [
-    ("modules", gettext_lazy("Available modules"), "apps", Role.VIEWER),
-    ("leases", gettext_lazy("Taken modules"), "device-desktop", Role.VIEWER),
-    ("configuration", gettext_lazy("Configuration"), "settings", Role.VIEWER),
-    ("refusals", gettext_lazy("Refusals"), "ban", Role.VIEWER),
-    ("events", gettext_lazy("Events"), "history", Role.VIEWER),
-    ("clients", gettext_lazy("ERP clients"), "plug", Role.ADMINISTRATOR),
-    ("users", gettext_lazy("Users"), "users", Role.ADMINISTRATOR),
+    ("modules", gettext_lazy("Available modules"), "apps", Role.VIEWER, "m"),
+    ("leases", gettext_lazy("Taken modules"), "device-desktop", Role.VIEWER, "t"),
+    ("configuration", gettext_lazy("Configuration"), "settings", Role.VIEWER, "c"),
+    ("refusals", gettext_lazy("Refusals"), "ban", Role.VIEWER, "r"),
+    ("events", gettext_lazy("Events"), "history", Role.VIEWER, "e"),
+    ("clients", gettext_lazy("ERP clients"), "plug", Role.ADMINISTRATOR, "k"),
+    ("users", gettext_lazy("Users"), "users", Role.ADMINISTRATOR, "u"),
 ]
 
 
@@ -117,8 +118,9 @@ def _runway(found: Status) -> datetime | None:
 
 def _tabs(role: Role, path: str) -> list[Tab]:
     tabs = []
-    for name, label, icon, needed in TABS:
+    for name, label, icon, needed, letter in TABS:
         if role.may(needed):
             url = reverse(name)
-            tabs.append(Tab(label, icon, url, path == url or (url != "/" and path.startswith(url + "/"))))
+            is_open = path == url or (url != "/" and path.startswith(url + "/"))
+            tabs.append(Tab(label, icon, url, letter, is_open))
     return tabs

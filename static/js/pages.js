@@ -19,15 +19,25 @@
         menu.querySelector("summary").focus();
       });
     }
-    const typing = event.target.closest("input, textarea, select, [contenteditable]");
-    if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
-      const search = document.querySelector("[data-search]");
-      if (search) {
-        event.preventDefault();
-        search.focus();
-      }
-    }
+    if (event.target.closest("input, textarea, select, [contenteditable]")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    hear(event);
   });
+
+  // --- keys: "/" searches; "g" and a letter of a tab leads there
+  let afterG = 0;
+  function hear(event) {
+    const search = document.querySelector("[data-search]");
+    if (event.key === "/" && search) {
+      event.preventDefault();
+      search.focus();
+    }
+    if (event.timeStamp < afterG) {
+      const tab = document.querySelector('.tabs [data-letter="' + CSS.escape(event.key) + '"]');
+      if (tab) tab.click();
+    }
+    afterG = event.key === "g" ? event.timeStamp + 1500 : 0;
+  }
 
   // --- copying
   function say(button, words) {

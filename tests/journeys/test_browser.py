@@ -219,6 +219,17 @@ def test_searching_finds_as_one_types_and_can_be_shared_as_a_link(stocked: Demo,
     expect(page.get_by_role("row")).to_have_count(2)
 
 
+def test_letters_lead_to_the_tabs_but_not_while_typing(stocked: Demo, visit: Any) -> None:
+    page = visit().open("/events")
+    page.keyboard.press("g")
+    page.keyboard.press("t")
+    expect(page).to_have_url(f"{stocked.url}/leases")
+    page.locator("#q").focus()
+    page.keyboard.type("gm")
+    expect(page.locator("#q")).to_have_value("gm")
+    expect(page).to_have_url(re.compile("q=gm"))
+
+
 def test_a_seat_is_freed_by_keyboard_alone(stocked: Demo, visit: Any) -> None:
     lease = checkout(stocked, "keyboard.user", "KASA").json()
     page = visit().open("/leases?q=keyboard.user")

@@ -164,7 +164,7 @@ def test_the_tabs_lead_only_where_the_role_may_go(role: Role, log_in: Callable[[
     from licensing.web.layout import TABS
 
     text = log_in(role.value).get("modules").content.decode()
-    for name, _, _, needed in TABS:
+    for name, _, _, needed, _ in TABS:
         assert (f'href="{reverse(name)}"' in text) == role.may(needed), name
 
 
