@@ -50,12 +50,12 @@ def machine_of_host() -> str:
 
 
 def _machine_id(path: Path) -> str:
-    if sys.platform == "win32" and not path.exists():
+    if sys.platform == "win32" and not path.exists():  # pragma: no cover
         return _machine_guid()
     return path.read_text(encoding="utf-8")
 
 
-if sys.platform == "win32":
+if sys.platform == "win32":  # pragma: no cover
 
     def _machine_guid() -> str:
         import winreg
