@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from licensing import logs
 from licensing.models.sealed import SealBroken
 from licensing.operations.errors import Refused
-from licensing.serving.data_folder import is_served, open_folder
+from licensing.serving.data_folder import is_served, lock, open_folder
 from licensing.serving.prepare import is_current, migrate, prepare
 
 
@@ -64,7 +64,8 @@ class PortalCommand(BaseCommand):
                 sentence = _("The database is of another version than this command. Start the portal again.")
                 raise Refused("database_not_current", sentence)
             # The command comes before the first `serve`.
-            (prepare if self.needs_installation else migrate)(lambda line: None)
+            with lock(settings.KEYMANAGER.data):
+                (prepare if self.needs_installation else migrate)(lambda line: None)
         logs.apply_level(logs.configured_level() or 0)
         return self.carry_out(**options)
 

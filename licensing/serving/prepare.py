@@ -1,7 +1,9 @@
 """What must be there before anything runs: tables, the installation, static files."""
 
 import hashlib
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +12,16 @@ from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
 from django.db import connection
+from django.db.backends.utils import CursorWrapper
 from django.db.migrations.executor import MigrationExecutor
 
 from licensing.operations.clock import keep_time, local_now
 from licensing.operations.installation import ensure_installation
 
 Tell = Callable[[str], None]
+LOOK_SECONDS = 0.5
+# Any number that no other program uses for a lock of its own in this database.
+ADVISORY_LOCK = 5000006622
 
 
 def is_current() -> bool:
@@ -26,6 +32,32 @@ def is_current() -> bool:
 
 def migrate(tell: Tell) -> None:
     """Bring the database up to this version, a line of progress for each step."""
+    with _alone():
+        _migrate(tell)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Wait for another node that prepares the same database (SQLite: the data folder's lock sees to it)."""
+    if connection.vendor != "postgresql":
+        yield
+        return
+    with connection.cursor() as cursor:
+        while not _try_lock(cursor):
+            time.sleep(LOOK_SECONDS)
+        try:
+            yield
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [ADVISORY_LOCK])
+
+
+def _try_lock(cursor: CursorWrapper) -> bool:
+    # Tried, not waited for: the connection's lock_timeout is shorter than a migration may take.
+    cursor.execute("SELECT pg_try_advisory_lock(%s)", [ADVISORY_LOCK])
+    return bool(cursor.fetchone()[0])
+
+
+def _migrate(tell: Tell) -> None:
     told: list[str] = []
 
     def progress(action: str, migration: Any = None, fake: bool | None = None) -> None:
