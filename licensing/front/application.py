@@ -28,6 +28,7 @@ from licensing.engine.batch import Batches, Done, Kind, Work
 from licensing.engine.commit import Failed, GroupCommit
 from licensing.operations.errors import Refused
 
+from . import lease_log
 from .callers import LOOK_SECONDS, Callers
 from .relay import BodyTooLarge, Relay, address_of, read_body
 
@@ -135,6 +136,7 @@ class Front:
             raise done.error
         if isinstance(done, Refused):
             raise done
+        lease_log.note(work, done)
         if isinstance(done.outcome, Refused):
             raise done.outcome
         return done

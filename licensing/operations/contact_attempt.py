@@ -20,6 +20,7 @@ from .answers import KeyLine, accept_answer
 from .causes import BY_PROTOCOL_ERROR, OK, OVERTAKEN
 from .contact_reports import ContactReport, report_of
 from .errors import Refused
+from .message_log import log_received, log_sent
 from .requests import OpenContact, give_up, take_request
 from .transactions import in_transaction
 from .vendor_client import vendor_client
@@ -100,7 +101,10 @@ def run(attempt: Attempt, carry: Carry = carry_unwatched) -> Ended:
     asked: OpenContact | None = None
     try:
         asked = _prepare(attempt)
-        return _accept(attempt, asked, carry(asked, params))
+        log_sent(asked.jws)
+        body = carry(asked, params)
+        log_received(body)
+        return _accept(attempt, asked, body)
     except VendorError as error:
         gave_up = asked.request_id if asked and error.gives_up_request else None
         return _fail(attempt, error.code, error.params, retry_after=error.retry_after, gave_up=gave_up)

@@ -1,5 +1,6 @@
 """Housekeeping around leases: harmless when run twice, and at whatever time."""
 
+import logging
 from datetime import datetime, timedelta
 
 from licensing.models import Lease, Refusal, Seat
@@ -8,6 +9,8 @@ from .checkout import IDEMPOTENCY
 from .heartbeat import MEMORY
 from .leases import expire_overdue
 from .mending import mend
+
+logger = logging.getLogger("licensing.leases")
 
 REFUSALS_KEPT = timedelta(days=90)
 # Old rows are deleted so many at a time, so that no checkout waits long.
@@ -20,6 +23,8 @@ def tidy_leases(now: datetime) -> int:
     Gives the number of leases ended by time.
     """
     ended = expire_overdue(now)
+    if ended:
+        logger.info("leases ended by time: %d", ended)
     mend(now)
     forget_ended_leases(now)
     return ended

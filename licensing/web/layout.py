@@ -32,16 +32,27 @@ class Tab:
 
 
 @dataclass(frozen=True)
+class Runway:
+    """Until when a key's modules work without another contact; without a number: those of every key."""
+
+    number: str
+    until: datetime
+
+
+@dataclass(frozen=True)
 class StatusBar:
     """The light, why it shows that colour, and how long the modules work without another contact."""
 
     light: str
     title: str
     sentences: list[str]
-    runway: datetime | None
+    runways: list[Runway]
     contact_failing: bool
     worker_silent: bool
 
+
+SAME = timedelta(minutes=1)
+MOST_RUNWAYS = 3
 
 # name of the first page, label, icon, role, letter
 TABS = [
@@ -89,7 +100,7 @@ def status_bar(now: datetime) -> StatusBar:
         light=light,
         title=str(LIGHTS[light]),
         sentences=sentences,
-        runway=_runway(found),
+        runways=_runways(found),
         contact_failing="contact_failing" in found.reasons or "contact_lost" in found.reasons,
         worker_silent=silent,
     )
@@ -106,14 +117,16 @@ def _clock() -> list[str]:
     return [_("The server's clock was set back by %(by)s; the portal reckons with its own.") % words]
 
 
-def _runway(found: Status) -> datetime | None:
-    """The earliest moment at which a key that works now stops for want of contact."""
-    deadlines = [
-        key.contact_deadline
+def _runways(found: Status) -> list[Runway]:
+    """The keys that stop first for want of contact; one line where all stop at the same minute."""
+    ends = sorted(
+        (key.contact_deadline, key.number)
         for key in found.keys
         if key.contact_deadline is not None and key.contact_deadline > found.server_time
-    ]
-    return min(deadlines, default=None)
+    )
+    if not ends or ends[-1][0] - ends[0][0] < SAME:
+        return [Runway("", end) for end, _number in ends[:1]]
+    return [Runway(number, end) for end, number in ends[:MOST_RUNWAYS]]
 
 
 def _tabs(role: Role, path: str) -> list[Tab]:
