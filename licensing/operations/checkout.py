@@ -101,7 +101,7 @@ class _Batch:
         if body != request.body_sha256:
             self._refuse(request, Refusal("idempotency_key_reused"))
             return
-        self.outcomes.append(Checkout(held_lease(row, self.terms), replayed=True))
+        self.outcomes.append(Checkout(held_lease(row, self.terms, self.now), replayed=True))
 
     def _refuse(self, request: CheckoutRequest, refusal: Refusal) -> None:
         self.refused.append((request, refusal))
@@ -174,7 +174,7 @@ class _Batch:
         self.given.append((request, row))
         if request.idempotency_key is not None:
             self.repeated[request.client_id, request.idempotency_key] = (row, request.body_sha256)
-        self.outcomes.append(Checkout(held_lease(row, self.terms), replayed=False))
+        self.outcomes.append(Checkout(held_lease(row, self.terms, self.now), replayed=False))
 
     def _take(self, offer: Offer, lease_id: str) -> Claim:
         stock = self.stock[offer.place]
@@ -215,13 +215,7 @@ _LEASE = {
 
 def _store_leases(cursor: CursorWrapper, given: Sequence[tuple[CheckoutRequest, LeaseRow]]) -> None:
     words = words_of(cursor)
-    instants: dict[datetime, object] = {}
-
-    def instant(moment: datetime) -> object:
-        if moment not in instants:
-            instants[moment] = words.instant(moment)
-        return instants[moment]
-
+    instant = words.instant
     rows = [
         (
             row.id, row.client_id, row.user, row.workstation, request.program.name, request.program.version,

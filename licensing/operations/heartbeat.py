@@ -7,7 +7,7 @@ from django.db.backends.utils import CursorWrapper
 
 from .endings import Ending, end_leases
 from .errors import Refused
-from .lease_rows import LeaseRow, held_lease, read_leases
+from .lease_rows import LeaseEnd, LeaseRow, held_lease, read_ends, read_leases
 from .lease_values import HeldLease, LeaseCall
 from .standing import read_seats, stand
 from .terms import Terms
@@ -34,15 +34,19 @@ def run_heartbeat(
 
 def run_return(cursor: CursorWrapper, calls: Sequence[LeaseCall], now: datetime) -> list[Refused | None]:
     """Carry out a batch of returns. Returning what has ended already is no mistake."""
-    rows = read_leases(cursor, {call.lease_id.hex for call in calls})
-    live = own_live(rows, calls, now)
-    overdue = {row.id for row in live.values() if row.expires_at <= now}
+    ids = [call.lease_id.hex for call in calls]
+    ends = read_ends(cursor, ids)
+    returned = Ending(now, "returned")
     endings = {
-        row.id: Ending(row.expires_at, row.expires_as) if row.id in overdue else Ending(now, "returned")
-        for row in live.values()
+        key: returned if end.expires_at > now else Ending(end.expires_at, end.expires_as)
+        for key, call in zip(ids, calls, strict=True)
+        if (end := ends.get(key)) is not None and end.ended_at is None and end.client_id == call.client_id
     }
     end_leases(cursor, endings)
-    return [None if _known(rows.get(call.lease_id.hex), call, now) else _not_found() for call in calls]
+    return [
+        None if _known(ends.get(key), call, now) else _not_found()
+        for key, call in zip(ids, calls, strict=True)
+    ]
 
 
 def run_look(cursor: CursorWrapper, call: LeaseCall, now: datetime, terms: Terms) -> HeldLease | Refused:
@@ -76,10 +80,10 @@ def told(
         return _not_found()
     if live_only and row.ended_at is not None:
         return Refused("lease_ended", ended_reason=row.ended_reason, ended_at=row.ended_at)
-    return held_lease(row, terms)
+    return held_lease(row, terms, now)
 
 
-def _known(row: LeaseRow | None, call: LeaseCall, now: datetime) -> bool:
+def _known(row: LeaseRow | LeaseEnd | None, call: LeaseCall, now: datetime) -> bool:
     if row is None or row.client_id != call.client_id:
         return False
     return row.ended_at is None or row.ended_at > now - MEMORY

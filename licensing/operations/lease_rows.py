@@ -1,7 +1,6 @@
 """Leases as the database keeps them, read in one statement, and told as `HeldLease`."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
@@ -34,8 +33,7 @@ class NotTaken(msgspec.Struct, frozen=True):
     reason: str
 
 
-@dataclass(slots=True)
-class LeaseRow:
+class LeaseRow(msgspec.Struct):
     """One lease's row. `withdrawn` has the instants at which seats end that the vendor took away."""
 
     id: str
@@ -77,6 +75,38 @@ def read_leases(cursor: CursorWrapper, ids: Iterable[str], *, lock: bool = False
     return {row.id: row for row in (_read(words, values) for values in cursor.fetchall())}
 
 
+class LeaseEnd(msgspec.Struct):
+    """What a return must know of a lease."""
+
+    client_id: int
+    expires_at: datetime
+    expires_as: str
+    ended_at: datetime | None
+
+
+def read_ends(cursor: CursorWrapper, ids: Iterable[str]) -> dict[str, LeaseEnd]:
+    """When these leases end or ended, by id."""
+    words = words_of(cursor)
+    cursor.execute(
+        "SELECT l.id, l.client_id, l.expires_at, l.expires_as, l.ended_at FROM licensing_lease l"  # noqa: S608
+        f" WHERE l.id IN {words.among('id')}",
+        [words.members(ids)],
+    )
+    return {
+        words.read_id(lease_id): LeaseEnd(
+            client_id,
+            words.read_instant(expires_at),
+            _by_itself(expires_as),
+            None if ended_at is None else words.read_instant(ended_at),
+        )
+        for lease_id, client_id, expires_at, expires_as, ended_at in cursor.fetchall()
+    }
+
+
+def _by_itself(reason: str) -> str:
+    return reason if reason in ENDS_BY_ITSELF else "expired"
+
+
 def read_repeated(
     cursor: CursorWrapper, keys: Sequence[tuple[int, str]]
 ) -> dict[tuple[int, str], tuple[LeaseRow, str]]:
@@ -109,7 +139,7 @@ def _read(words: Words, values: Sequence[Any]) -> LeaseRow:
         words.read_instant(taken_at),
         words.read_instant(last_seen_at),
         words.read_instant(expires_at),
-        expires_as if expires_as in ENDS_BY_ITSELF else "expired",
+        _by_itself(expires_as),
         None if ended_at is None else words.read_instant(ended_at),
         ended_reason,
     )
@@ -135,11 +165,11 @@ def write_withdrawn(withdrawn: Mapping[str, datetime]) -> dict[str, str]:
     return {code: format_instant(instant) for code, instant in withdrawn.items()}
 
 
-def held_lease(row: LeaseRow, terms: Terms) -> HeldLease:
+def held_lease(row: LeaseRow, terms: Terms, now: datetime) -> HeldLease:
     """The lease as the API and the pages tell it."""
     keys = {claim.key: terms.keys[claim.key] for claim in row.claims if claim.key in terms.keys}
-    standing = [claim.key for claim in row.claims if claim.key in keys and claim.code not in row.withdrawn]
-    deadlines = [keys[number].contact_deadline for number in standing or keys]
+    standing = _standing(row, now) or keys if row.withdrawn else keys
+    deadlines = [held.contact_deadline for number, held in keys.items() if number in standing]
     return HeldLease(
         id=UUID(hex=row.id),
         state="active" if row.ended_at is None else "ended",
@@ -154,10 +184,15 @@ def held_lease(row: LeaseRow, terms: Terms) -> HeldLease:
         ended_reason=row.ended_reason,
         # An ended lease whose keys are gone had a deadline no earlier than its end.
         contact_deadline=min(deadlines, default=row.expires_at),
-        withdrawn=tuple(sorted(row.withdrawn)),
-        inactivity_seconds=int(terms.inactivity.total_seconds()),
+        withdrawn=tuple(sorted(row.withdrawn)) if row.withdrawn else (),
+        inactivity_seconds=terms.inactivity_seconds,
         keys=keys,
     )
+
+
+def _standing(row: LeaseRow, now: datetime) -> set[str]:
+    """The keys of which the lease still holds a seat: one that was taken away counts until it ends."""
+    return {c.key for c in row.claims if (end := row.withdrawn.get(c.code)) is None or end > now}
 
 
 def _held_module(claim: Claim, terms: Terms) -> HeldModule:

@@ -1,15 +1,18 @@
-"""What goes into the lease operations and what comes out of them: plain values."""
+"""What goes into the lease operations and what comes out of them: plain values.
+
+They are msgspec's, for those are made several times as fast as dataclasses, and a batch makes many.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
+
+import msgspec
 
 from .entitlements import Entitlement
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(msgspec.Struct, frozen=True):
     """The ERP program that asks; `built_on` decides whether a module's warranty covers it."""
 
     name: str
@@ -17,8 +20,7 @@ class Program:
     built_on: date | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CheckoutRequest:
+class CheckoutRequest(msgspec.Struct, frozen=True):
     """One log-in: `modules` all or none, each of `optional` if it can be had.
 
     The codes of both lists are different. `key` asks for the modules of that key alone; `idempotency_key`
@@ -36,16 +38,14 @@ class CheckoutRequest:
     body_sha256: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class LeaseCall:
+class LeaseCall(msgspec.Struct, frozen=True):
     """A call on one lease by one ERP client."""
 
     client_id: int
     lease_id: UUID
 
 
-@dataclass(frozen=True, slots=True)
-class HeldModule:
+class HeldModule(msgspec.Struct, frozen=True):
     """A module of a lease: `seat` is None where seats are not counted; both dates are last good days."""
 
     code: str
@@ -55,8 +55,7 @@ class HeldModule:
     warranty_until: date | None
 
 
-@dataclass(frozen=True, slots=True)
-class HeldLease:
+class HeldLease(msgspec.Struct, frozen=True):
     """A lease as it is now.
 
     `withdrawn` names the modules that the vendor took away; `contact_deadline` is the earliest moment at
@@ -80,8 +79,7 @@ class HeldLease:
     keys: Mapping[str, Entitlement]
 
 
-@dataclass(frozen=True, slots=True)
-class Checkout:
+class Checkout(msgspec.Struct, frozen=True):
     """A lease given, or given before for the same idempotency key (`replayed`)."""
 
     lease: HeldLease

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from django.db.backends.utils import CursorWrapper
 
 from .sets import Words, words_of
@@ -16,8 +17,7 @@ Place = tuple[int, str]
 UNCOUNTED = 2_147_483_647
 
 
-@dataclass(slots=True)
-class ModuleRow:
+class ModuleRow(msgspec.Struct, frozen=True):
     """A module's row, locked: `seats` is its copy of the grant, None where not counted."""
 
     id: int
@@ -48,8 +48,7 @@ class Stock:
         return None, self.next_number - 1
 
 
-@dataclass(frozen=True, slots=True)
-class TakenSeat:
+class TakenSeat(msgspec.Struct, frozen=True):
     """A seat given to a lease in this batch."""
 
     seat_id: int | None

@@ -6,6 +6,7 @@ SQLite reads a set from one JSON text, PostgreSQL from arrays.
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -51,7 +52,7 @@ class SqliteWords:
 
     def instant(self, moment: datetime) -> Any:
         """An aware instant as a parameter; exactly as Django writes it, for instants compare as text."""
-        return str(moment.astimezone(UTC).replace(tzinfo=None))
+        return _as_text(moment)
 
     def read_instant(self, value: Any) -> datetime:
         """The aware instant of a column, which Django has parsed, or of an expression, which it has not."""
@@ -61,6 +62,12 @@ class SqliteWords:
     def read_id(self, value: Any) -> str:
         """A lease's id as hex text."""
         return str(value)
+
+
+@lru_cache(maxsize=1024)
+def _as_text(moment: datetime) -> str:
+    # The leases of a batch share their instants.
+    return str(moment.astimezone(UTC).replace(tzinfo=None))
 
 
 class PostgresWords:

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import msgspec
 from django.db.backends.utils import CursorWrapper
 
 from .endings import Ending
@@ -13,8 +14,7 @@ from .sets import words_of
 from .terms import Terms
 
 
-@dataclass(slots=True)
-class SeatHeld:
+class SeatHeld(msgspec.Struct, frozen=True):
     """A seat row of a lease; `ends_at` where the vendor took it away."""
 
     place: Place

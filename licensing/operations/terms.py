@@ -53,6 +53,7 @@ class Terms:
     version: int
     keys: Mapping[str, Entitlement]
     inactivity: timedelta
+    inactivity_seconds: int
     name_holders: bool
     # By code: first the furthest contact deadline, then the lowest key number.
     offers: Mapping[str, tuple[Offer, ...]]
@@ -82,6 +83,7 @@ def make_terms(
         version=version,
         keys=keys,
         inactivity=inactivity,
+        inactivity_seconds=int(inactivity.total_seconds()),
         name_holders=name_holders,
         offers={code: tuple(found) for code, found in by_code.items()},
         by_place={offer.place: offer for offer in offers},

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import pytest
 from django.db import IntegrityError, connection
 
@@ -58,7 +59,7 @@ def reviving_on_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
     """A heartbeat renews what has expired and was not tidied yet."""
 
     def revive(row: Any, seats: Any, terms: Any, now: datetime, wanted: datetime) -> Standing | Ending:
-        return stand(dataclasses.replace(row, expires_at=wanted), seats, terms, now, wanted)
+        return stand(msgspec.structs.replace(row, expires_at=wanted), seats, terms, now, wanted)
 
     monkeypatch.setattr(heartbeat, "stand", revive)
 
