@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.utils.translation import gettext
-from django.utils.translation import gettext_noop as noop
+from django.utils.translation import gettext, gettext_noop
 
 from licensing.vendor import errors
 from licensing.vendor.faults import fill
@@ -14,37 +13,37 @@ RUNNING = ""
 OVERTAKEN = "overtaken"
 
 OWN = {
-    OK: noop("The vendor has answered."),
-    RUNNING: noop("The contact is under way."),
-    "authority_keys_missing": noop(
+    OK: gettext_noop("The vendor has answered."),
+    RUNNING: gettext_noop("The contact is under way."),
+    "authority_keys_missing": gettext_noop(
         "The vendor's keys are not known here, so no answer could be trusted. Set "
         "KEYMANAGER_AUTHORITY_JWKS to the file that the vendor gives, and start the portal again."
     ),
-    "key_file_missing": noop(
+    "key_file_missing": gettext_noop(
         "The key file %(path)s of this installation (KEYMANAGER_KEY_FILE) is missing. Put it back from where "
         "it is kept."
     ),
-    "key_file_wrong": noop(
+    "key_file_wrong": gettext_noop(
         "The key file %(path)s (KEYMANAGER_KEY_FILE) does not open this installation. Put back the one "
         "that it was made with."
     ),
-    "machine_id_missing": noop(
+    "machine_id_missing": gettext_noop(
         "This computer's own id cannot be read from %(path)s. Correct KEYMANAGER_MACHINE_ID_FILE."
     ),
-    "proxy_password_unreadable": noop(
+    "proxy_password_unreadable": gettext_noop(
         "The proxy's password does not open with the key file. Enter it again in the Configuration."
     ),
-    "answer_damaged": noop(
+    "answer_damaged": gettext_noop(
         "What %(host)s:%(port)s sent is no whole answer, so it was left aside and nothing has changed. "
         "It will be tried again; a proxy or firewall that changes or cuts answers looks like this."
     ),
-    "unavailable": noop(
+    "unavailable": gettext_noop(
         "The database could not be reached or stayed locked, so the answer was not stored. "
         "It will be tried again."
     ),
-    OVERTAKEN: noop("Another contact was quicker, so this answer was not needed any more."),
-    "interrupted": noop("The contact was interrupted, as its process ended. It will be tried again."),
-    "internal_error": noop(
+    OVERTAKEN: gettext_noop("Another contact was quicker, so this answer was not needed any more."),
+    "interrupted": gettext_noop("The contact was interrupted, as its process ended. It will be tried again."),
+    "internal_error": gettext_noop(
         "The contact failed by a fault of the portal itself. The log has the particulars; it will be "
         "tried again."
     ),
