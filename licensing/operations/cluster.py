@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from licensing.models import ClusterNode, Configuration, Installation, KeyState, Role, VirtualKey
 from licensing.protocol.keys import cluster_machine
 
+from . import database
 from .actors import Actor
 from .configuration import change_configuration
 from .errors import Refused
@@ -61,7 +62,7 @@ def join(now: datetime) -> None:
         Refused: `second_machine`.
     """
     clustered = Configuration.objects.filter(pk=1, clustered=True).exists()
-    if not clustered and connection.vendor != "sqlite":
+    if not clustered and database.is_shareable():
         _require_alone(now)
     note_node(now)
 

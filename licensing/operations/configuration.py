@@ -8,11 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import connection, models, transaction
+from django.db import models, transaction
 from django.utils.translation import gettext as _
 
 from licensing.models import Configuration, Role
 
+from . import database
 from .actors import Actor
 from .errors import Refused
 from .events import record
@@ -190,7 +191,7 @@ def _check_together(whole: Mapping[str, Any], given: Mapping[str, Any], errors: 
         wrong("cluster_name", _("Enter the name of the SQL cluster."))
     if whole["clustered"] and not whole["cluster_name"].isprintable():
         wrong("cluster_name", _("The name must have no control character in it."))
-    if given.get("clustered") and connection.vendor == "sqlite":
+    if given.get("clustered") and not database.is_shareable():
         wrong("clustered", _("A clustered installation needs PostgreSQL; this portal runs on SQLite."))
 
 

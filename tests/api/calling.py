@@ -124,7 +124,11 @@ class Api:
         sent |= {name.lower().replace("_", "-"): value for name, value in headers.items()}
         sent = {name: value for name, value in sent.items() if value}
         raw = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
-        full = path if path.startswith(("/api", "/livez", "/readyz", "/problems")) else f"/api/v1{path}"
+        full = (
+            path
+            if path.startswith(("/api", "/livez", "/readyz", "/problems", "/metrics"))
+            else f"/api/v1{path}"
+        )
         return self.way.send(method, full, sent, raw, self.address)
 
     def checkout(self, *modules: str, **changes: object) -> Reply:
