@@ -90,8 +90,7 @@ def stock_of(
     return {place: _stock(want, numbers[want.row.id]) for place, want in wanted.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class _Wanted:
+class _Wanted(msgspec.Struct):
     row: ModuleRow
     seats: int | None
 
