@@ -17,6 +17,7 @@ from licensing.operations.terms import Terms, read_terms
 from licensing.operations.transactions import in_transaction
 
 from .commit import Busy
+from .cursor import BatchCursor
 
 
 class Kind(IntEnum):
@@ -58,8 +59,8 @@ class Batches:
             Busy: the lock is held.
         """
         try:
-            with transaction.atomic(), connection.cursor() as cursor:
-                return self._carry_out(cursor, works)
+            with transaction.atomic(), connection.wrap_database_errors, connection.cursor() as cursor:
+                return self._carry_out(BatchCursor(cursor), works)
         except OperationalError as error:
             raise Busy from error
 
