@@ -1,8 +1,8 @@
 """A call and its answer, whatever server carries them."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -18,8 +18,7 @@ JSON = "application/json"
 _encode = msgspec.json.Encoder().encode
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """One request to the API.
 
     `headers` has lower-case names; `read_body(n)` gives at most n bytes of the body, however it was sent.
@@ -37,24 +36,25 @@ class Call:
         return self.headers.get(name)
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What goes back: `body` is ready bytes."""
 
     status: int
     body: bytes = b""
     content_type: str = JSON
-    headers: list[tuple[str, str]] = field(default_factory=list)
+    headers: Sequence[tuple[str, str]] = ()
 
 
+@lru_cache(maxsize=4096)
 def instant(moment: datetime) -> str:
     """An aware instant as the contract writes it: UTC, six decimals, `Z`."""
+    # Kept: the calls of one batch share most of their instants.
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def answer(message: Any, status: int = 200, headers: list[tuple[str, str]] | None = None) -> Answer:
+def answer(message: Any, status: int = 200, headers: Sequence[tuple[str, str]] = ()) -> Answer:
     """An answer in JSON."""
-    return Answer(status, _encode(message), headers=headers or [])
+    return Answer(status, _encode(message), headers=headers)
 
 
 def problem(refused: Refused, language: str) -> Answer:

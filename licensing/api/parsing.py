@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from licensing.operations.errors import Refused
 from licensing.operations.leases import CheckoutRequest, Program
 
-from .exchange import MAX_BODY, Call
+from .exchange import JSON, MAX_BODY, Call
 from .messages import CheckoutBody
 
 _decode = msgspec.json.Decoder(CheckoutBody).decode
@@ -45,8 +45,8 @@ def read_checkout(call: Call, client_id: int) -> tuple[CheckoutRequest, dict[str
 
 
 def _body_of(call: Call) -> bytes:
-    media_type = (call.header("content-type") or "").partition(";")[0].strip().lower()
-    if media_type != "application/json":
+    media_type = call.header("content-type") or ""
+    if media_type != JSON and media_type.partition(";")[0].strip().lower() != JSON:
         raise Refused("unsupported_media_type")
     body = call.read_body(MAX_BODY + 1)
     if len(body) > MAX_BODY:
@@ -76,40 +76,49 @@ def _refuse_unless_object(body: bytes) -> None:
 
 def _checked(body: CheckoutBody) -> CheckoutBody:
     """The rules that types do not hold: different codes, readable names of 1..64 code points."""
+    _check_codes(body)
+    for field, text in (("name", body.program.name), ("version", body.program.version)):
+        if _unreadable(text):
+            raise _has_unreadable(f"/program/{field}")
+    workstation, user = _name("/workstation", body.workstation), _name("/user", body.user)
+    if workstation == body.workstation and user == body.user:
+        return body
+    return msgspec.structs.replace(body, workstation=workstation, user=user)
+
+
+def _check_codes(body: CheckoutBody) -> None:
     seen: set[str] = set()
     for field, codes in (("modules", body.modules), ("optional", body.optional)):
         for place, code in enumerate(codes):
-            _refuse_unreadable(f"/{field}/{place}", code)
+            if _unreadable(code):
+                raise _has_unreadable(f"/{field}/{place}")
             if code in seen:
                 raise invalid(f"/{field}/{place}", _("The module is named twice."))
             seen.add(code)
-    _refuse_unreadable("/program/name", body.program.name)
-    _refuse_unreadable("/program/version", body.program.version)
-    return msgspec.structs.replace(
-        body,
-        workstation=_name("/workstation", body.workstation),
-        user=_name("/user", body.user),
-    )
 
 
 def _name(field: str, text: str) -> str:
-    _refuse_unreadable(field, text)
+    if _unreadable(text):
+        raise _has_unreadable(field)
     name = unicodedata.normalize("NFC", text).strip()
     if not 1 <= len(name) <= LONGEST_NAME:
         raise invalid(field, _("The text must have 1 to 64 characters."))
     return name
 
 
-def _refuse_unreadable(field: str, text: str) -> None:
+def _unreadable(text: str) -> bool:
     # Printable text has no control or format character; the test is one C call for the usual case.
-    if not text.isprintable() and any(unicodedata.category(letter) in _UNREADABLE for letter in text):
-        raise invalid(field, _("The text has a control or format character."))
+    return not text.isprintable() and any(unicodedata.category(letter) in _UNREADABLE for letter in text)
+
+
+def _has_unreadable(field: str) -> Refused:
+    return invalid(field, _("The text has a control or format character."))
 
 
 def _idempotency_key(value: str | None) -> str | None:
     if value is None:
         return None
-    if not 1 <= len(value) <= 64 or not all(" " <= letter <= "~" for letter in value):
+    if not 1 <= len(value) <= 64 or not (value.isascii() and value.isprintable()):
         raise invalid("Idempotency-Key", _("The header must have 1 to 64 printable ASCII characters."))
     return value
 
