@@ -49,7 +49,7 @@ def send(letter: Letter, server: MailServer) -> None:
     """Hand a letter over.
 
     Raises:
-        MailError: smtp_unreachable, smtp_tls, smtp_login, smtp_refused, smtp_dropped.
+        MailError: smtp_unreachable, smtp_tls, smtp_login, smtp_refused, smtp_dropped, smtp_timeout.
     """
     message = EmailMultiAlternatives(
         letter.subject,
@@ -81,6 +81,8 @@ def _code(error: Exception) -> str:
             return "smtp_tls"
         case smtplib.SMTPAuthenticationError():
             return "smtp_login"
+        case smtplib.SMTPServerDisconnected(__context__=TimeoutError()):
+            return "smtp_timeout"
         case smtplib.SMTPServerDisconnected():
             return "smtp_dropped"
         case smtplib.SMTPException() | UnicodeError():

@@ -14,13 +14,23 @@ from aiosmtpd.smtp import AuthResult, LoginPassword
 
 @dataclass
 class MailBox:
-    """What arrived, and how the server behaves: `answer` is what it says after the text of a mail."""
+    """What arrived, and how the server behaves.
+
+    `answer` is what it says after the text of a mail, `refused` an address that it does not know.
+    """
 
     answer: str = "250 OK"
     drop_after_data: bool = False
     login: tuple[str, str] | None = None
+    refused: str = ""
     mails: list[EmailMessage] = field(default_factory=list)
     port: int = 0
+
+    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:
+        if address == self.refused:
+            return "550 no such user"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         if self.answer.startswith("250"):

@@ -28,6 +28,11 @@ from .recipients import Recipient
 CLAIM = timedelta(minutes=2)
 GIVE_UP_AFTER = timedelta(hours=24)
 LONGEST_PAUSE = timedelta(minutes=30)
+SENT = "sent"
+# What holds for every mail alike.
+SERVER_FAULTS = frozenset(
+    ("mail_not_configured", "smtp_unreachable", "smtp_tls", "smtp_login", "smtp_timeout")
+)
 # Longer than any fact stays true: a module is told of 30 days before it expires.
 KEPT = timedelta(days=90)
 
@@ -48,6 +53,9 @@ def sentence(code: str, params: dict[str, object]) -> str:
         ),
         "smtp_login": _("The SMTP server %(host)s refuses the log-in: check name and password (%(said)s)."),
         "smtp_refused": _("The SMTP server %(host)s refuses the mail: %(said)s"),
+        "smtp_timeout": _(
+            "The SMTP server %(host)s took the connection on port %(port)s, but answers too slowly (%(said)s)."
+        ),
         "smtp_dropped": _("The SMTP server %(host)s dropped the connection on port %(port)s (%(said)s)."),
     }
     return known[code] % params
@@ -108,32 +116,38 @@ def _write(template: str, context: Context | Callable[[], Context], language: st
 
 
 def send_queued_mail(clock: Callable[[], datetime]) -> int:
-    """Send what is due; how many were taken by the server. Harmless when run twice at once."""
+    """Send what is due; how many were taken by the server. Harmless when run twice at once.
+
+    A server that cannot be used ends the round: it would hold up, and count against, the other mails too.
+    """
     sent = 0
-    for pk in (
-        OutgoingMail.objects.filter(_due(clock())).order_by("created_at").values_list("pk", flat=True)[:200]
-    ):
-        sent += _send_one(pk, clock)
+    due = OutgoingMail.objects.filter(_due(clock())).order_by("created_at", "pk")
+    for pk in due.values_list("pk", flat=True)[:200]:
+        outcome = _send_one(pk, clock)
+        sent += outcome == SENT
+        if outcome in SERVER_FAULTS:
+            break
     return sent
 
 
-def _send_one(pk: int, clock: Callable[[], datetime]) -> bool:
+def _send_one(pk: int, clock: Callable[[], datetime]) -> str:
+    """What became of a mail: `sent`, the code of the error, or nothing where another worker was first."""
     now = clock()
     claimed = OutgoingMail.objects.filter(_due(now), pk=pk).update(
         claimed_until=now + CLAIM, attempts=F("attempts") + 1
     )
     if claimed != 1:
-        return False
+        return ""
     row = OutgoingMail.objects.get(pk=pk)
     try:
         mail.send(Letter(row.recipient, row.subject, row.text, row.html, row.message_id), mail_server())
     except (MailError, Refused) as error:
         _put_off(row, error, clock())
-        return False
+        return error.code
     OutgoingMail.objects.filter(pk=pk).update(
         state=MailState.SENT, sent_at=clock(), claimed_until=None, last_error=""
     )
-    return True
+    return SENT
 
 
 def _due(now: datetime) -> Q:

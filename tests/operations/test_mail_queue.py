@@ -1,12 +1,15 @@
 """Mail: queued with its fact, sent once, never lost."""
 
+import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection
 
+from licensing import mail
 from licensing.models import Configuration, MailSecurity, MailState, OutgoingMail, Role
 from licensing.operations.actors import COMMAND, Actor
 from licensing.operations.errors import Refused
@@ -50,11 +53,11 @@ def test_a_queued_mail_is_sent_as_text_and_html_with_its_stable_message_id(serve
     queue()
     row = OutgoingMail.objects.get()
     assert send_queued_mail(lambda: NOW) == 1
-    (mail,) = server.mails
-    assert mail["Message-ID"] == row.message_id
-    assert mail["To"] == "it@firma.example"
-    assert "5000006622" in mail["Subject"]
-    text, html = mail.get_body(("plain",)), mail.get_body(("html",))
+    (received,) = server.mails
+    assert received["Message-ID"] == row.message_id
+    assert received["To"] == "it@firma.example"
+    assert "5000006622" in received["Subject"]
+    text, html = received.get_body(("plain",)), received.get_body(("html",))
     assert text is not None
     assert html is not None
     assert "5000006622" in text.get_content()
@@ -144,6 +147,39 @@ def test_a_claimed_mail_is_left_to_its_worker_until_the_claim_ends(server: MailB
     assert send_queued_mail(lambda: NOW + timedelta(minutes=2)) == 1
 
 
+@contextmanager
+def hanging_server() -> Iterator[int]:
+    """A server that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield int(listener.getsockname()[1])
+
+
+@pytest.mark.django_db
+def test_a_server_that_hangs_loses_nothing_and_holds_up_one_mail_a_round(
+    server: MailBox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mail, "STEP_SECONDS", 0.2)
+    for number in range(3):
+        queue(f"contact_lost:{number}")
+    with hanging_server() as port:
+        configure(port)
+        assert send_queued_mail(lambda: NOW) == 0
+    assert sorted(OutgoingMail.objects.values_list("attempts", flat=True)) == [0, 0, 1]
+    assert OutgoingMail.objects.get(attempts=1).last_error.startswith("smtp_timeout")
+    configure(server.port)
+    assert send_queued_mail(lambda: NOW + timedelta(minutes=2)) == 3
+
+
+@pytest.mark.django_db
+def test_a_mail_that_the_server_refuses_does_not_hold_up_the_others(server: MailBox) -> None:
+    configure(server.port)
+    queue("contact_lost:1", "nobody@firma.example")
+    queue("contact_lost:2")
+    server.refused = "nobody@firma.example"
+    assert send_queued_mail(lambda: NOW) == 1
+    assert OutgoingMail.objects.get(state=MailState.QUEUED).last_error.startswith("smtp_refused 550")
+
+
 @pytest.mark.django_db(transaction=True)
 def test_two_workers_at_once_send_each_mail_once(server: MailBox) -> None:
     configure(server.port)
@@ -195,7 +231,7 @@ def test_only_an_administrator_sends_the_test_mail() -> None:
 
 
 @pytest.mark.parametrize(
-    "code", ["smtp_unreachable", "smtp_tls", "smtp_login", "smtp_refused", "smtp_dropped"]
+    "code", ["smtp_unreachable", "smtp_tls", "smtp_login", "smtp_refused", "smtp_dropped", "smtp_timeout"]
 )
 def test_every_cause_has_a_sentence_that_names_the_server(code: str) -> None:
     assert "mail.firma.example" in sentence(code, {"host": "mail.firma.example", "port": 25, "said": "x"})
