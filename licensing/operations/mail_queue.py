@@ -54,7 +54,8 @@ def sentence(code: str, params: dict[str, object]) -> str:
         "smtp_login": _("The SMTP server %(host)s refuses the log-in: check name and password (%(said)s)."),
         "smtp_refused": _("The SMTP server %(host)s refuses the mail: %(said)s"),
         "smtp_timeout": _(
-            "The SMTP server %(host)s took the connection on port %(port)s, but answers too slowly (%(said)s)."
+            "The SMTP server %(host)s took the connection on port %(port)s, but gives no answer in time "
+            "(%(said)s)."
         ),
         "smtp_dropped": _("The SMTP server %(host)s dropped the connection on port %(port)s (%(said)s)."),
     }
