@@ -10,6 +10,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -34,6 +35,8 @@ class Failed:
 
 class GroupCommit(Generic[Work, Outcome]):
     """Gathers works, carries them out in batches, and hands each its outcome.
+
+    `at_once` always runs in the context in which this object is made.
 
     Args:
         at_once: carries a batch out on the event loop's thread and commits it; raises `Busy` instead of
@@ -63,6 +66,8 @@ class GroupCommit(Generic[Work, Outcome]):
         self._scheduled = False
         self._writing = 0
         self._writers = writers
+        # Django keeps a connection for each context of an event loop: all batches share this one.
+        self._context = copy_context()
         self._threads = ThreadPoolExecutor(writers, thread_name_prefix="lease-writer")
 
     def submit(self, work: Work) -> "asyncio.Future[Outcome | Failed | Refused]":
@@ -86,7 +91,7 @@ class GroupCommit(Generic[Work, Outcome]):
         if not self._scheduled and self._writing < self._writers and self._waiting:
             self._scheduled = True
             # After the calls that are ready in this turn of the loop: they join, and wait for nobody.
-            self._loop.call_soon(self._start)
+            self._loop.call_soon(self._start, context=self._context)
 
     def _start(self) -> None:
         self._scheduled = False

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import ContextVar
 
 import pytest
 
@@ -42,6 +43,30 @@ def test_one_call_alone_waits_for_nobody() -> None:
             await asyncio.sleep(0)
         assert future.done()
         assert future.result() == 42
+
+    run(story)
+
+
+def test_every_batch_runs_in_one_context_and_so_on_one_connection() -> None:
+    kept: ContextVar[object] = ContextVar("kept")  # as Django keeps a connection
+
+    async def story() -> None:
+        made: list[object] = []
+
+        def record(works: Sequence[int]) -> list[int]:
+            if kept.get(None) is None:
+                made.append(object())
+                kept.set(made[-1])
+            return doubled(works)
+
+        async def call(work: int) -> object:
+            return await engine.submit(work)
+
+        engine = GroupCommit(asyncio.get_running_loop(), record, doubled)
+        for work in range(5):
+            # A task of its own has a context of its own.
+            assert await asyncio.create_task(call(work)) == 2 * work
+        assert len(made) == 1
 
     run(story)
 
