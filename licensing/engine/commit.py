@@ -22,6 +22,10 @@ Work = TypeVar("Work")
 Outcome = TypeVar("Outcome")
 
 
+# A turn of the loop in which nothing is ready takes some ten microseconds; a batch costs far more.
+TURNS = 4
+
+
 class Busy(Exception):
     """Another process holds the database's write lock: try again where waiting stalls nobody."""
 
@@ -64,6 +68,8 @@ class GroupCommit(Generic[Work, Outcome]):
         self._most_in_batch = most_in_batch
         self._waiting: deque[tuple[Work, asyncio.Future[Outcome | Failed | Refused]]] = deque()
         self._scheduled = False
+        # How many shared the last batch, and how many turns of the loop the next may wait for as many.
+        self._expected, self._turns_left = 0, TURNS
         self._writing = 0
         self._writers = writers
         # Django keeps a connection for each context of an event loop: all batches share this one.
@@ -94,7 +100,12 @@ class GroupCommit(Generic[Work, Outcome]):
             self._loop.call_soon(self._start, context=self._context)
 
     def _start(self) -> None:
+        if len(self._waiting) < self._expected and self._turns_left > 0:
+            self._turns_left -= 1
+            self._loop.call_soon(self._start, context=self._context)
+            return
         self._scheduled = False
+        self._expected, self._turns_left = len(self._waiting), TURNS
         batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._most_in_batch))]
         if not batch:
             return

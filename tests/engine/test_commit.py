@@ -47,6 +47,29 @@ def test_one_call_alone_waits_for_nobody() -> None:
     run(story)
 
 
+def test_a_batch_waits_some_turns_for_as_many_calls_as_shared_the_last() -> None:
+    async def story() -> None:
+        sizes: list[int] = []
+
+        def record(works: Sequence[int]) -> list[int]:
+            sizes.append(len(works))
+            return doubled(works)
+
+        async def call(turns: int) -> object:
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            return await engine.submit(1)
+
+        engine = GroupCommit(asyncio.get_running_loop(), record, doubled)
+        await asyncio.gather(call(0), call(0), call(0))
+        await asyncio.gather(call(0), call(1), call(2))
+        await asyncio.wait_for(call(0), 1)
+        await call(0)
+        assert sizes == [3, 3, 1, 1]
+
+    run(story)
+
+
 def test_every_batch_runs_in_one_context_and_so_on_one_connection() -> None:
     kept: ContextVar[object] = ContextVar("kept")  # as Django keeps a connection
 
