@@ -188,3 +188,17 @@ def pages(administrator: Visitor) -> Iterator[tuple[str, str]]:
                 response = administrator.client.get(reverse(name))
                 text = b"".join(response) if response.streaming else response.content
                 yield f"page {name}", text.decode()
+
+
+@pytest.mark.parametrize("secret", [PROXY_PASSWORD, "km_" + "aB3-" * 11])
+def test_a_canary_is_heard_in_every_form(secret: str) -> None:
+    raw = secret.encode()
+    basic = base64.b64encode(b"Aladdin:" + raw).decode()
+    for text in (secret, quote(secret, safe=""), raw.hex(), base64.urlsafe_b64encode(raw).decode(), basic):
+        assert sings(secret, f"before {text} after")
+    assert not sings(secret, "nothing of the kind 0427")
+
+
+def test_a_short_canary_is_heard_where_it_stands_by_itself() -> None:
+    assert sings(PIN, '{"pin": "0427"}')
+    assert not sings(PIN, "at 05:11:24.042712, serial 10427")
