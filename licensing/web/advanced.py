@@ -16,7 +16,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 
 from licensing.models import Configuration, MailSecurity, Role
 from licensing.operations.clock import portal_now
-from licensing.operations.cluster import keys_to_bind
+from licensing.operations.cluster import keys_to_bind, nodes
 from licensing.operations.configuration import (
     Change,
     addresses,
@@ -261,7 +261,7 @@ class TestMailForm(PageForm):
 @sensitive_post_parameters("proxy_password", "smtp_password")
 def advanced(request: HttpRequest) -> HttpResponse:
     """All sections; each is saved by itself."""
-    row, stored = configuration(), stored_secrets()
+    row, stored, now = configuration(), stored_secrets(), portal_now()
     saved = request.POST.get("section", "")
     forms_by_name = {
         name: _section(form, row, stored, request.POST if name == saved else None)
@@ -281,6 +281,8 @@ def advanced(request: HttpRequest) -> HttpResponse:
         "sections": forms_by_name,
         "test_form": TestMailForm(initial={"recipient": first[0] if first else ""}),
         "can_test_mail": bool(row.smtp_host),
+        "nodes": nodes(now) if row.clustered else [],
+        "now": now,
     }
     return render(request, "configuration/advanced.html", context)
 
