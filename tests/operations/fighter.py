@@ -48,8 +48,10 @@ class Fighters:
         try:
             for _ in range(self.turns):
                 self.turn(place)
+                # As at the end of a request: a pooled connection goes back to the others.
+                connection.close_if_unusable_or_obsolete()
         except Exception as error:
-            self.tally.errors.append(repr(error))
+            self.tally.errors.append(f"{error!r} {error.__cause__!r}")
         finally:
             connection.close()
 

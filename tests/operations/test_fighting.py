@@ -112,12 +112,12 @@ def test_two_processes_never_hold_more_than_the_seats(client: ErpClient) -> None
 def test_64_threads_never_hold_more_than_the_seats_for_long(
     client: ErpClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    threads_fight(client, 80, monkeypatch)
+    threads_fight(client, 40, monkeypatch)
 
 
 @pytest.mark.full
 def test_two_processes_never_hold_more_than_the_seats_for_long(client: ErpClient) -> None:
-    processes_fight(client, 200)
+    processes_fight(client, 80)
 
 
 def test_same_idempotency_key_in_many_threads_takes_one_seat(client: ErpClient) -> None:
