@@ -1,13 +1,12 @@
 """`make bench`: SQLite, 64 connections, our API, the baseline, and the limit, in turns."""
 
-import tempfile
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from . import contenders, history, load, machine
+from . import contenders, history, load
+from .parts import Bench
 from .rounds import Seen, Turn, measure, ratio
 from .verdicts import Verdict, at_least, at_most, nothing
 
@@ -19,15 +18,6 @@ WARM_UP_SECONDS = 2
 SCARCE = 40
 
 
-@dataclass(frozen=True)
-class Pace:
-    """How long the run takes."""
-
-    rounds: int = 5
-    seconds: float = 4.0
-    alone_seconds: float = 2.0
-
-
 @dataclass
 class Results:
     """A run's numbers by name, and what must hold."""
@@ -37,22 +27,20 @@ class Results:
     verdicts: list[Verdict] = field(default_factory=list)
 
 
-def run(program: Path, pace: Pace, tell: Callable[[str], None]) -> Results:
+def run(bench: Bench) -> Results:
     """Measure, check, judge."""
+    folder, program = bench.folder, bench.program
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="km-bench-")))
-        commit_ms = machine.full_commit(folder)
-        tell(f"One FULL commit takes {commit_ms:.2f} ms here.")
         environment, target = contenders.portal_data(folder / "portal", modules=MODULES, seats=SEATS)
-        log = folder / "servers.log"
+        log = bench.log
         ours = stack.enter_context(contenders.portal(environment, target, log))
         plain = stack.enter_context(contenders.baseline(folder / "baseline", list(target.codes), SEATS, log))
         limit = stack.enter_context(contenders.hello(log))
         acked = {name: folder / f"{name}.acked" for name in ("portal", "baseline")}
-        turns = _turns(program, pace, {"portal": ours, "baseline": plain, "hello": limit}, acked)
+        turns = _turns(bench, {"portal": ours, "baseline": plain, "hello": limit}, acked)
         for turn in _warm_ups(program, [ours, plain], limit, acked):
             turn()
-        results = Results(commit_ms, measure(turns, pace.rounds, tell))
+        results = Results(bench.commit_ms, measure(turns, bench.rounds, bench.tell))
         portal_url = f"sqlite:///{folder / 'portal' / 'keymanager.sqlite3'}"
         portal_seats = {(key, code): SEATS for key in target.keys for code in target.codes}
         told = history.read_acknowledged(acked["portal"])
@@ -61,7 +49,7 @@ def run(program: Path, pace: Pace, tell: Callable[[str], None]) -> Results:
         told = history.read_acknowledged(acked["baseline"])
         url = f"sqlite:///{folder / 'baseline' / 'baseline.sqlite3'}"
         baseline_mistakes = history.baseline_mistakes(history.rows_of(url), told, SEATS)
-        contended = _contended(program, folder, tell)
+        contended = _contended(bench)
     results.verdicts = _judged(results)
     results.verdicts += [
         nothing("our history, replayed", mistakes),
@@ -71,19 +59,17 @@ def run(program: Path, pace: Pace, tell: Callable[[str], None]) -> Results:
     return results
 
 
-def _turns(
-    program: Path, pace: Pace, servers: dict[str, contenders.Server], acked: dict[str, Path]
-) -> dict[str, Turn]:
+def _turns(bench: Bench, servers: dict[str, contenders.Server], acked: dict[str, Path]) -> dict[str, Turn]:
     def turn(who: str, **options: object) -> Turn:
         everything = {
             "connections": CONNECTIONS,
-            "seconds": pace.seconds,
+            "seconds": bench.seconds,
             "acked": acked.get(who),
             **options,
         }
-        return partial(servers[who].load, program, **everything)
+        return partial(servers[who].load, bench.program, **everything)
 
-    alone = {"connections": 1, "seconds": pace.alone_seconds}
+    alone = {"connections": 1, "seconds": bench.seconds / 2}
     return {
         "checkouts and returns": turn("portal", loop="CR"),
         "baseline: checkouts and returns": turn("baseline", loop="CR"),
@@ -106,13 +92,14 @@ def _warm_ups(
     return [*turns, partial(limit.load, program, loop="G", **spent)]
 
 
-def _contended(program: Path, folder: Path, tell: Callable[[str], None]) -> list[str]:
+def _contended(bench: Bench) -> list[str]:
     """The same API where seats run out all the time: how fast is of no interest here."""
+    folder, program = bench.folder, bench.program
     environment, target = contenders.portal_data(folder / "scarce", modules=1, seats=SCARCE)
     acked = folder / "scarce.acked"
-    with contenders.portal(environment, target, folder / "servers.log"):
+    with contenders.portal(environment, target, bench.log):
         seen = load.run(program, target, connections=CONNECTIONS, seconds=3, loop="CR", acked=acked)
-    tell(f"  scarce seats: {seen.statuses.get('201', 0)} given, {seen.statuses.get('409', 0)} refused")
+    bench.tell(f"  scarce seats: {seen.statuses.get('201', 0)} given, {seen.statuses.get('409', 0)} refused")
     url = f"sqlite:///{folder / 'scarce' / 'keymanager.sqlite3'}"
     seats = {(key, code): SCARCE for key in target.keys for code in target.codes}
     mistakes = [f"{count} answers {status}" for status, count in seen.failures("409").items()]

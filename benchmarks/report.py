@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
+from .parts import Part
 from .rounds import Seen
 from .verdicts import Verdict
 
@@ -37,7 +38,7 @@ def machine_table(facts: Mapping[str, str], commit_ms: float, day: date, others:
 def numbers_table(seen: Mapping[str, Seen]) -> str:
     """Rates and latencies."""
     head = [
-        "| what (SQLite) | requests/s | p50 | p99 | processor time each |",
+        "| what | requests/s | p50 | p99 | processor time each |",
         "| --- | ---: | ---: | ---: | ---: |",
     ]
     rows = [
@@ -45,6 +46,17 @@ def numbers_table(seen: Mapping[str, Seen]) -> str:
         for name, turn in seen.items()
     ]
     return "\n".join(head + rows)
+
+
+def part(done: Part) -> str:
+    """A part of the full run: its heading and tables."""
+    tables = [f"### {done.title}"]
+    if done.seen:
+        tables.append(numbers_table(done.seen))
+    if done.facts:
+        rows = [f"| {name} | {value} |" for name, value in done.facts.items()]
+        tables.append("\n".join(["| what | seen |", "| --- | --- |", *rows]))
+    return "\n\n".join([*tables, verdict_table(done.verdicts)])
 
 
 def verdict_table(verdicts: Sequence[Verdict]) -> str:
