@@ -22,6 +22,8 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="configuration",
             name="activation_phone",
-            field=models.CharField(blank=True, max_length=30, verbose_name="Number for telephone calls"),
+            field=models.CharField(
+                blank=True, default="+48 12 681 4300", max_length=30, verbose_name="Number for telephone calls"
+            ),
         ),
     ]

@@ -61,7 +61,9 @@ class Configuration(models.Model):
     # The vendor's profile: where an activation code is asked for without a network.
     activation_sms = models.CharField(_("Number for SMS"), max_length=20, default="7148", blank=True)
     activation_email = models.EmailField(_("Address for e-mail"), default="mk@comarch.pl", blank=True)
-    activation_phone = models.CharField(_("Number for telephone calls"), max_length=30, blank=True)
+    activation_phone = models.CharField(
+        _("Number for telephone calls"), max_length=30, blank=True, default="+48 12 681 4300"
+    )
 
     class Meta:
         constraints = [

@@ -69,7 +69,7 @@ def test_the_window_shows_the_message_and_three_channels(dark: Link, olga: Visit
     assert "Send it to 7148 ." in text
     assert "1 zł + VAT" in text
     assert "Write to mk@comarch.pl with this text:" in text
-    assert "Call the vendor's support" in text
+    assert "Call +48 12 681 4300 and read it out:" in text
     assert f"{KEY} · 71 h 59 min left" in text
     page = olga.get("offline")
     body = message(olga).replace(" ", "%20")
