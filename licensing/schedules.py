@@ -28,6 +28,7 @@ REPEATED = (
     Repeated("raise_alerts", 1),
     Repeated("queue_heartbeat", 1, 10),
     Repeated("watch_clock", 1, 10),
+    Repeated("roll_up", 5, 55),
     Repeated("tidy_history", 60, 55),
     Repeated("clean_logs", 60, 55),
 )

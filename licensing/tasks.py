@@ -2,7 +2,7 @@
 
 from licensing import logs
 from licensing.models import Role
-from licensing.operations import alerts, log_pack, mail_queue, tidy
+from licensing.operations import alerts, forgetting, log_pack, mail_queue, rollup, tidy
 from licensing.operations import contact as contacts
 from licensing.operations import queue_heartbeat as queue
 from licensing.operations.actors import Actor
@@ -26,6 +26,11 @@ def tidy_leases() -> None:
 
 def tidy_history() -> None:
     """Forget what is kept for a time only."""
+def roll_up() -> None:
+    """Put the use of modules together by quarters of an hour and days."""
+    rollup.roll_up(portal_now())
+
+
     now = portal_now()
     for forget in (
         contacts.forget_attempts,
@@ -34,6 +39,8 @@ def tidy_history() -> None:
         tidy.forget_refusals,
     ):
         forget(now)
+        forgetting.forget_names,
+        forgetting.forget_quarters,
 
 
 def send_mail() -> None:

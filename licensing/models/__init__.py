@@ -11,6 +11,7 @@ from .lease import Lease, Refusal
 from .module import Module, Seat
 from .outgoing_mail import MailState, OutgoingMail
 from .queue_heartbeat import QueueHeartbeat
+from .usage import RollUp, UsageDay, UsageQuarter
 from .user import Role, User
 from .virtual_key import KeyState, PendingRelease, VirtualKey
 
@@ -36,8 +37,11 @@ __all__ = [
     "QueueHeartbeat",
     "Refusal",
     "Role",
+    "RollUp",
     "Seat",
     "SlotAttempts",
+    "UsageDay",
+    "UsageQuarter",
     "User",
     "VirtualKey",
 ]

@@ -24,6 +24,11 @@ class Configuration(models.Model):
         validators=[MinValueValidator(70), MaxValueValidator(86400)],
     )
     name_holders = models.BooleanField(_("Name the holders in refusals"), default=True)
+    names_kept_days = models.PositiveIntegerField(
+        _("Days for which users' names are kept"),
+        default=90,
+        validators=[MinValueValidator(30), MaxValueValidator(3650)],
+    )
     log_level = models.PositiveSmallIntegerField(_("Log level"), default=0, validators=[MaxValueValidator(3)])
 
     proxy_host = models.CharField(_("Proxy address"), max_length=253, blank=True)
@@ -71,6 +76,10 @@ class Configuration(models.Model):
             models.CheckConstraint(
                 condition=Q(inactivity_seconds__gte=70, inactivity_seconds__lte=86400),
                 name="configuration_inactivity_in_range",
+            ),
+            models.CheckConstraint(
+                condition=Q(names_kept_days__gte=30, names_kept_days__lte=3650),
+                name="configuration_names_kept_in_range",
             ),
             models.CheckConstraint(
                 condition=Q(log_level__gte=0, log_level__lte=3), name="configuration_log_level_known"

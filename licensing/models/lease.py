@@ -11,7 +11,8 @@ class Lease(models.Model):
 
     `modules` is what was given at checkout, `[{"code", "key", "seat"}]`, so that heartbeat and look touch
     this row alone; `withdrawn` maps the codes that the vendor took away since to the instant at which
-    their seats end. The row is the history of use too, and is kept 30 days after the end.
+    their seats end. The row is the history of use too, and is kept 35 days after the end; the API speaks
+    of it for 30.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
@@ -70,6 +71,9 @@ class Refusal(models.Model):
     modules = models.JSONField()
     causes = models.JSONField(default=list)
     code = models.CharField(max_length=32)
+    # Whether the user had to do without: false where he got the modules within ten minutes; null: not known
+    # yet. Written by the roll-up, never by a checkout.
+    is_true = models.BooleanField(null=True)
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M:%S} {self.code}"

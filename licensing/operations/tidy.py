@@ -3,22 +3,22 @@
 import logging
 from datetime import datetime, timedelta
 
-from licensing.models import Lease, Refusal, Seat
+from licensing.models import Lease, Refusal, RollUp, Seat
 
 from .checkout import IDEMPOTENCY
-from .heartbeat import MEMORY
 from .leases import expire_overdue
 from .mending import mend
+from .usage import WHOLE
 
 logger = logging.getLogger("licensing.leases")
 
-REFUSALS_KEPT = timedelta(days=90)
+REFUSALS_KEPT = timedelta(days=400)
 # Old rows are deleted so many at a time, so that no checkout waits long.
 AT_ONCE = 1000
 
 
 def tidy_leases(now: datetime) -> int:
-    """Write down what time has ended, mend what hands left, forget leases that ended 30 days ago.
+    """Write down what time has ended, mend what hands left, forget leases that ended 35 days ago.
 
     Gives the number of leases ended by time.
     """
@@ -31,8 +31,14 @@ def tidy_leases(now: datetime) -> int:
 
 
 def forget_ended_leases(now: datetime) -> int:
-    """Delete leases that ended 30 days ago or earlier. Gives their number."""
-    old = Lease.objects.filter(ended_at__lte=now - MEMORY)
+    """Delete leases that ended 35 days ago or earlier and are rolled up. Gives their number.
+
+    The API speaks of them for 30 days; the others are for the history of use.
+    """
+    rolled = RollUp.objects.filter(pk=1).values_list("until", flat=True).first()
+    if rolled is None:
+        return 0
+    old = Lease.objects.filter(ended_at__lte=min(now - WHOLE, rolled))
     forgotten = 0
     while ids := list(old.order_by("ended_at").values_list("pk", flat=True)[:AT_ONCE]):
         # An ended lease holds no seat, unless a hand gave it one.
@@ -49,6 +55,6 @@ def forget_idempotency_keys(now: datetime) -> int:
 
 
 def forget_refusals(now: datetime) -> int:
-    """Delete refusals older than 90 days. Gives their number."""
+    """Delete refusals older than 400 days. Gives their number."""
     forgotten, _ = Refusal.objects.filter(at__lt=now - REFUSALS_KEPT).delete()
     return forgotten

@@ -5,9 +5,11 @@ from datetime import timedelta
 import pytest
 
 from licensing.models import ErpClient, Lease, Module, Refusal, Seat, VirtualKey
+from licensing.operations.errors import Refused
 from licensing.operations.invariants import check_invariants
 from licensing.operations.leases import LeaseCall, checkout, look
 from licensing.operations.mending import mend
+from licensing.operations.rollup import roll_up
 from licensing.operations.tidy import (
     forget_ended_leases,
     forget_idempotency_keys,
@@ -36,14 +38,29 @@ def test_tidying_ends_what_is_overdue_and_is_harmless_when_run_twice(
     assert Lease.objects.get().ended_reason == "expired"
 
 
-def test_leases_that_ended_30_days_ago_are_forgotten(portal: Portal, client: ErpClient) -> None:
+def test_leases_that_ended_35_days_ago_are_forgotten_once_rolled_up(
+    portal: Portal, client: ErpClient
+) -> None:
     portal.accept(KEY, [module()])
     old, recent = take(client), take(client)
     give_back(client, old, NOW)
     give_back(client, recent, NOW + timedelta(seconds=1))
     live = take(client, now=NOW + timedelta(days=2))
-    assert forget_ended_leases(NOW + timedelta(days=30)) == 1
+    late = NOW + timedelta(days=35)
+    assert forget_ended_leases(late) == 0
+    roll_up(late)
+    assert forget_ended_leases(late) == 1
     assert set(Lease.objects.values_list("pk", flat=True)) == {recent.id, live.id}
+
+
+def test_the_api_speaks_of_ended_leases_for_30_days(portal: Portal, client: ErpClient) -> None:
+    portal.accept(KEY, [module()])
+    lease = take(client)
+    give_back(client, lease, NOW)
+    call = LeaseCall(client.pk, lease.id)
+    assert look(call, NOW + timedelta(days=30, seconds=-1)).state == "ended"
+    with pytest.raises(Refused, match="lease_not_found"):
+        look(call, NOW + timedelta(days=30))
 
 
 def test_idempotency_keys_are_forgotten_after_24_hours(portal: Portal, client: ErpClient) -> None:
@@ -55,10 +72,10 @@ def test_idempotency_keys_are_forgotten_after_24_hours(portal: Portal, client: E
     assert (stored.idempotency_key, stored.body_sha256) == (None, "")
 
 
-def test_refusals_are_forgotten_after_90_days(portal: Portal, client: ErpClient) -> None:
+def test_refusals_are_forgotten_after_400_days(portal: Portal, client: ErpClient) -> None:
     checkout([request(client)], NOW)
     checkout([request(client)], NOW + timedelta(days=1))
-    assert forget_refusals(NOW + timedelta(days=90, hours=1)) == 1
+    assert forget_refusals(NOW + timedelta(days=400, hours=1)) == 1
     assert Refusal.objects.get().at == NOW + timedelta(days=1)
 
 
