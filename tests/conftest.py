@@ -99,12 +99,16 @@ def touches_the_database(item: pytest.Item) -> bool:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On PostgreSQL only run what touches the database: the rest has had its turn on SQLite."""
-    if DATABASE != "postgresql":
-        return
-    others = [item for item in items if not touches_the_database(item)]
-    config.hook.pytest_deselected(items=others)
-    items[:] = [item for item in items if touches_the_database(item)]
+    """Put the files that need a browser last, and leave out what PostgreSQL would only repeat.
+
+    Playwright keeps an event loop running in the thread of the tests to the end, which no other test bears
+    that starts a loop of its own.
+    """
+    browsing = {item.path for item in items if "browser" in getattr(item, "fixturenames", ())}
+    items.sort(key=lambda item: item.path in browsing)
+    if DATABASE == "postgresql":
+        config.hook.pytest_deselected(items=[item for item in items if not touches_the_database(item)])
+        items[:] = [item for item in items if touches_the_database(item)]
 
 
 @pytest.fixture(scope="session")
@@ -154,7 +158,10 @@ def machine_id_file(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args() -> dict[str, object]:
-    """Run Debian's chromium; Playwright's own browsers are not downloaded."""
+    """Run Debian's chromium (Playwright's own browsers are not downloaded), with patience on a busy machine."""
+    from playwright.sync_api import expect
+
+    expect.set_options(timeout=15_000)
     return {"executable_path": "/usr/bin/chromium", "args": ["--no-sandbox"]}
 
 

@@ -1,6 +1,5 @@
 """An API to call, by either way in, on a portal whose clock stands still."""
 
-import os
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -39,15 +38,17 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[time_machine.Traveller]:
         pytest.param("front", marks=pytest.mark.django_db(transaction=True)),
     ]
 )
-def way(request: pytest.FixtureRequest, clock: time_machine.Traveller) -> "Iterator[Way]":
+def way(
+    request: pytest.FixtureRequest, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
+) -> "Iterator[Way]":
     """Each test of the API runs through Django's middleware and through the lean front."""
     from .calling import DjangoWay, FrontWay
 
     if request.param == "django":
         yield DjangoWay()
         return
-    os.environ.setdefault("KEYMANAGER_PAGES_PORT", "9")
-    os.environ.setdefault("KEYMANAGER_FRONT_SECRET", "unused")
+    monkeypatch.setenv("KEYMANAGER_PAGES_PORT", "9")
+    monkeypatch.setenv("KEYMANAGER_FRONT_SECRET", "unused")
     request.getfixturevalue("keys")
     front = FrontWay()
     yield front
