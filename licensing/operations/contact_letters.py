@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from math import ceil
 
 from django.conf import settings
 from django.utils.translation import get_language
@@ -19,6 +20,7 @@ from .key_sentences import refusal_sentence
 from .portal_address import page_url
 
 ATTEMPTS_TOLD = 5
+MINUTE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ def letter_of_outage(held: Entitlement, since: datetime, now: datetime) -> Mappi
         **_about(held),
         "deadline": held.contact_deadline,
         "silent_seconds": (now - since).total_seconds(),
-        "left_seconds": max(0.0, (held.contact_deadline - now).total_seconds()),
+        # A minute that has begun still counts, so that both sum up to 72 h.
+        "left_seconds": max(0, ceil((held.contact_deadline - now) / MINUTE)) * 60,
         "cause": _cause(held, attempts),
         "attempts": attempts,
         "attempts_made": tried.count(),
