@@ -39,6 +39,11 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "keymanager.settings")
     arguments = take_data_folder(sys.argv)
     forget_last_start(arguments)
+    if arguments[1:2] == ["serve"]:
+        # It starts everything else, and stays small by doing without Django.
+        from licensing.serving.serve import main as serve
+
+        sys.exit(serve(arguments[2:]))
     try:
         from django.core.management import execute_from_command_line
     except ImportError:

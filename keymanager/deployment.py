@@ -15,9 +15,6 @@ from urllib.parse import quote, unquote, urlsplit
 
 import environ
 
-from licensing.protocol.errors import ProtocolError
-from licensing.protocol.keys import AuthorityKeys
-
 BASE = Path(__file__).resolve().parent.parent
 # Set by `serve` for its children: no setting of a deployment.
 PORT = "KEYMANAGER_PORT"
@@ -114,6 +111,25 @@ def read() -> Deployment:
         time_zone=_time_zone(given),
         port=int(os.environ.get(PORT) or 0) or None,
     )
+
+
+def tls_pair(data: Path) -> tuple[Path | None, Path | None]:
+    """Certificate and key of this portal, where it speaks TLS itself.
+
+    Raises:
+        WrongSetting: they cannot be used, or do not belong together.
+    """
+    return _tls_pair(_given(data))
+
+
+def machine_id_file(data: Path) -> Path:
+    """The file of this machine's id. Raises WrongSetting where one is named and cannot be used."""
+    return _machine_id_file(_given(data))
+
+
+def allowed_hosts(data: Path) -> list[str]:
+    """The names by which the portal may be called. Raises WrongSetting."""
+    return _hosts(_given(data))
 
 
 def read_file(path: Path) -> dict[str, str]:
@@ -216,6 +232,10 @@ def _authority_jwks(given: Mapping[str, str]) -> Path | None:
     name = "KEYMANAGER_AUTHORITY_JWKS"
     path = _file(given, name)
     if path is not None:
+        # What only starts and stops processes does without the libraries behind this.
+        from licensing.protocol.errors import ProtocolError
+        from licensing.protocol.keys import AuthorityKeys
+
         try:
             AuthorityKeys.from_json(path.read_bytes())
         except (ProtocolError, OSError):

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from concurrent_log_handler import ConcurrentTimedRotatingFileHandler
-from django.conf import settings
 
 FILE = "keymanager.log"
 DAYS_KEPT = 30
@@ -153,9 +152,9 @@ def _follow() -> None:
         pause.wait(FOLLOW_SECONDS)
 
 
-def forget_old(now: datetime) -> None:
+def forget_old(data: Path, now: datetime) -> None:
     """Delete rotated files that were last written more than 30 days before `now` (local time)."""
     oldest = (now - timedelta(days=DAYS_KEPT)).timestamp()
-    for path in folder_of(settings.KEYMANAGER.data).glob(f"{FILE}.*"):
+    for path in folder_of(data).glob(f"{FILE}.*"):
         if path.stat().st_mtime < oldest:
             path.unlink(missing_ok=True)

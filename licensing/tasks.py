@@ -1,5 +1,7 @@
 """What the worker is given to do: each calls one operation and is harmless when run twice."""
 
+from django.conf import settings
+
 from licensing import logs
 from licensing.models import Role
 from licensing.operations import alerts, forgetting, log_pack, mail_queue, rollup, tidy
@@ -24,23 +26,23 @@ def tidy_leases() -> None:
     tidy.tidy_leases(portal_now())
 
 
-def tidy_history() -> None:
-    """Forget what is kept for a time only."""
 def roll_up() -> None:
     """Put the use of modules together by quarters of an hour and days."""
     rollup.roll_up(portal_now())
 
 
+def tidy_history() -> None:
+    """Forget what is kept for a time only."""
     now = portal_now()
     for forget in (
         contacts.forget_attempts,
         mail_queue.forget_mails,
         tidy.forget_idempotency_keys,
         tidy.forget_refusals,
-    ):
-        forget(now)
         forgetting.forget_names,
         forgetting.forget_quarters,
+    ):
+        forget(now)
 
 
 def send_mail() -> None:
@@ -65,5 +67,5 @@ def queue_heartbeat() -> None:
 
 def clean_logs() -> None:
     """Drop logs and packed logs that are too old."""
-    logs.forget_old(local_now())
+    logs.forget_old(settings.KEYMANAGER.data, local_now())
     log_pack.forget_old(local_now())

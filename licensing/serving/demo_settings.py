@@ -62,6 +62,11 @@ def open_demo(folder: Path, authority_port: int) -> Demo:
     )
 
 
+def kept_demo(folder: Path) -> Demo:
+    """The demo as it was last kept."""
+    return Demo(folder=folder, **json.loads((folder / STATE_FILE).read_text(encoding="utf-8")))
+
+
 def keep(demo: Demo) -> None:
     """Store what the next start begins from."""
     values = {name: value for name, value in asdict(demo).items() if name != "folder"}

@@ -18,20 +18,21 @@ BACKLOG = 2048
 KILL_SECONDS = 5
 
 
-def front(settings: deployment.Deployment) -> dict[str, Any]:
+def front() -> dict[str, Any]:
     """The one way in, over TLS where the deployment has a certificate: leases here, the rest behind."""
+    certificate, key = deployment.tls_pair(deployment.data_folder())
     return {
         "target": "licensing.front.entry:application",
         "factory": True,
         "interface": Interfaces.RSGI,
         "websockets": False,
-        "ssl_cert": settings.tls_cert,
-        "ssl_key": settings.tls_key,
+        "ssl_cert": certificate,
+        "ssl_key": key,
         "ssl_protocol_min": SSLProtocols.tls12,
     }
 
 
-def pages(settings: deployment.Deployment) -> dict[str, Any]:
+def pages() -> dict[str, Any]:
     """Django's pages, which only the front calls."""
     return {
         "target": "keymanager.wsgi:application",
@@ -51,7 +52,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     options = parser.parse_args()
     Granian(
-        **SERVERS[options.server](deployment.read()),
+        **SERVERS[options.server](),
         address=options.host,
         port=options.port,
         workers=1,

@@ -5,17 +5,18 @@ process group; ours sets a flag, and ends by force what does not end in time.
 """
 
 import contextlib
+import gc
 import os
 import time
 from types import FrameType
 
 from django.db import DatabaseError, connections
 from django_q.cluster import Cluster
-from django_q.signals import post_spawn
 from django_q.tasks import async_task
 
-from licensing import logs, schedules
-from licensing.operations.clock import local_now
+from licensing import schedules
+from licensing.operations.clock import local_now, portal_now
+from licensing.operations.cluster import leave
 from licensing.operations.queue_heartbeat import rest
 
 from .process_tree import Descendants
@@ -42,7 +43,9 @@ def run() -> bool:
     for name in schedules.AT_START:
         async_task(f"licensing.tasks.{name}", timeout=schedules.seconds_of(name))
     connections.close_all()
-    post_spawn.connect(_begin_tasks)
+    # What is there now is shared by all processes of the cluster, as long as nothing walks through it.
+    gc.collect()
+    gc.freeze()
     descendants = Descendants(os.getpid())
     worker = Worker()
     worker.start()
@@ -62,6 +65,7 @@ def _take_leave() -> None:
     """Nobody need be alarmed at a stop that was asked for."""
     with contextlib.suppress(DatabaseError):
         rest()
+        leave(portal_now())
         connections.close_all()
 
 
@@ -71,11 +75,6 @@ def forget_pool() -> None:
     connection.close()
     if connection.settings_dict["OPTIONS"].pop("pool", None) and hasattr(connection, "close_pool"):
         connection.close_pool()
-
-
-def _begin_tasks(**about: object) -> None:
-    """What the process that carries out tasks does first: it forks no more, so it may have threads."""
-    logs.follow_level()
 
 
 def _stay(worker: Worker, descendants: Descendants) -> None:

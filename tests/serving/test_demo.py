@@ -16,6 +16,7 @@ from licensing.operations.configuration import change_configuration
 from licensing.operations.errors import Refused
 from licensing.operations.users import create_user
 from licensing.serving import demo as demos
+from licensing.serving import demo_portal
 from licensing.serving.data_folder import forget_ready, is_served, lock
 from licensing.serving.demo_keys import demo_keys, make_missing
 from licensing.serving.demo_settings import (
@@ -101,28 +102,28 @@ def demo(portal: object, tmp_path: Path, authority: RunningAuthority) -> Demo:
 
 
 def test_a_demo_is_furnished_once(demo: Demo) -> None:
-    first = demos.furnish(demo, NOW)
+    first = demo_portal.furnish(demo, NOW)
     assert User.objects.get(username="admin").check_password(first.password)
-    assert demos.furnish(open_demo(demo.folder, demo.authority_port), NOW) == first
+    assert demo_portal.furnish(open_demo(demo.folder, demo.authority_port), NOW) == first
     assert (User.objects.count(), ErpClient.objects.count()) == (1, 1)
 
 
 def test_names_that_are_taken_are_left_to_their_owners(demo: Demo) -> None:
-    create_user(NOW, demos.DEMO, "admin", "a long password", Role.ADMINISTRATOR)
-    assert demos.furnish(demo, NOW).username == "admin-2"
+    create_user(NOW, demo_portal.DEMO, "admin", "a long password", Role.ADMINISTRATOR)
+    assert demo_portal.furnish(demo, NOW).username == "admin-2"
     assert User.objects.get(username="admin").check_password("a long password")
 
 
 def test_mails_go_to_the_sink(demo: Demo) -> None:
-    demos.furnish(demo, NOW)
+    demo_portal.furnish(demo, NOW)
     row = Configuration.objects.get()
     assert (row.smtp_host, row.smtp_port, row.smtp_security) == ("127.0.0.1", demo.sink_port, "none")
     assert row.admin_email
 
 
 def test_a_mail_server_that_an_administrator_chose_stays(demo: Demo) -> None:
-    change_configuration(NOW, demos.DEMO, smtp_host="mail.example", mail_sender="km@firma.example")
-    demos.furnish(demo, NOW)
+    change_configuration(NOW, demo_portal.DEMO, smtp_host="mail.example", mail_sender="km@firma.example")
+    demo_portal.furnish(demo, NOW)
     assert Configuration.objects.get().smtp_host == "mail.example"
 
 

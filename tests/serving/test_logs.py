@@ -1,6 +1,5 @@
 """Logs: bounded, without secrets, as detailed as configured."""
 
-import dataclasses
 import logging
 import os
 import subprocess
@@ -8,7 +7,6 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -131,8 +129,7 @@ def test_no_line_of_several_processes_is_lost_when_files_are_rotated(tmp_path: P
     assert len(set(lines)) == len(lines) == 1200
 
 
-def test_old_files_are_deleted_and_the_present_one_is_kept(settings: Any, tmp_path: Path) -> None:
-    settings.KEYMANAGER = dataclasses.replace(settings.KEYMANAGER, data=tmp_path)
+def test_old_files_are_deleted_and_the_present_one_is_kept(tmp_path: Path) -> None:
     folder = tmp_path / "logs"
     folder.mkdir()
     now = datetime(2026, 11, 24, tzinfo=UTC)
@@ -141,5 +138,5 @@ def test_old_files_are_deleted_and_the_present_one_is_kept(settings: Any, tmp_pa
         (folder / name).touch()
         then = now.timestamp() - days * 86400
         os.utime(folder / name, (then, then))
-    logs.forget_old(now)
+    logs.forget_old(tmp_path, now)
     assert {path.name for path in folder.iterdir()} == {"keymanager.log", "keymanager.log.2026-11-20"}
