@@ -49,6 +49,8 @@ def environment_of(options: Options) -> dict[str, str]:
         "KEYMANAGER_DATA": str(options.data),
         "KEYMANAGER_ALLOWED_HOSTS": ",".join(hosts),
         "KEYMANAGER_PORT": str(options.port),
+        # Threads that take turns need no heap each (glibc would keep one for every thread).
+        "MALLOC_ARENA_MAX": "1",
     }
 
 

@@ -7,7 +7,7 @@ import argparse
 from typing import Any
 
 from granian import Granian
-from granian.constants import Interfaces, SSLProtocols
+from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.log import LogLevels
 
 from keymanager import deployment
@@ -57,6 +57,8 @@ def main() -> None:
         port=options.port,
         workers=1,
         backlog=BACKLOG,
+        # Telling HTTP/2 from HTTP/1 costs each kept connection a third of its memory.
+        http=HTTPModes.http1,
         workers_kill_timeout=KILL_SECONDS,
         log_level=LogLevels.error,
     ).serve()
