@@ -37,6 +37,8 @@ class Configuration(models.Model):
     )
     proxy_login = models.CharField(_("Log-in"), max_length=128, blank=True)
     proxy_password = SealedField(_("Password"), null=True, blank=True)
+    # In PEM form, trusted besides the system's: for a proxy that opens TLS.
+    company_ca = models.TextField(_("Company's CA certificate"), blank=True, max_length=65536)
 
     clustered = models.BooleanField(_("Clustered installation"), default=False)
     cluster_name = models.CharField(_("SQL cluster name"), max_length=64, blank=True)

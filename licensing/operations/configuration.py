@@ -15,6 +15,7 @@ from licensing.models import Configuration, Role
 
 from . import database
 from .actors import Actor
+from .certificates import check_certificates
 from .errors import Refused
 from .events import record
 from .installation import bump_version
@@ -119,6 +120,7 @@ LISTS: Mapping[str, Callable[[str], object]] = {
     "contact_warning_hours": warning_hours,
     "metrics_networks": networks,
 }
+CHECKS: Mapping[str, Callable[[str], object]] = {**LISTS, "company_ca": check_certificates}
 
 
 def _locked() -> Configuration:
@@ -168,8 +170,8 @@ def _check(whole: Mapping[str, Any], given: Mapping[str, Any]) -> None:
 def _check_field(field: "models.Field[Any, Any]", value: Any, errors: dict[str, list[str]]) -> None:
     try:
         field.clean(value, None)
-        if field.name in LISTS:
-            LISTS[field.name](value)
+        if field.name in CHECKS:
+            CHECKS[field.name](value)
     except ValidationError as error:
         errors.setdefault(field.name, []).extend(error.messages)
 

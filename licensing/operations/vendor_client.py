@@ -16,7 +16,10 @@ def vendor_client() -> VendorClient:
         Refused: `proxy_password_unreadable`.
     """
     deployment = settings.KEYMANAGER
-    return VendorClient(deployment.authority_url, proxy=_proxy(), ca_file=deployment.ca_file)
+    company_ca = Configuration.objects.values_list("company_ca", flat=True).filter(pk=1).first()
+    return VendorClient(
+        deployment.authority_url, proxy=_proxy(), ca_file=deployment.ca_file, ca_pem=company_ca or None
+    )
 
 
 def _proxy() -> Proxy | None:

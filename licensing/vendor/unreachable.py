@@ -108,8 +108,8 @@ class TlsUntrusted(TlsFault):
     code = "tls_untrusted"
     msgid = gettext_noop(
         "The certificate shown at %(host)s:%(port)s was issued by “%(issuer)s”, which this computer does not "
-        "trust. If that is your company's firewall or proxy, give its CA certificate to the portal (the "
-        "company's certificates, KEYMANAGER_CA_FILE), or let connections to %(host)s:%(port)s pass untouched."
+        "trust. If that is your company's firewall or proxy, enter its CA certificate in the Configuration, "
+        "Advanced, Proxy (or KEYMANAGER_CA_FILE), or let connections to %(host)s:%(port)s pass untouched."
     )
 
 

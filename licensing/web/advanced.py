@@ -100,6 +100,16 @@ class ProxyForm(SectionForm):
     forget_proxy_password = forms.BooleanField(
         label=gettext_lazy("Forget the stored password"), required=False
     )
+    company_ca = forms.CharField(
+        label=gettext_lazy("Company's CA certificate"),
+        required=False,
+        max_length=65536,
+        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "class": "code"}),
+        help_text=gettext_lazy(
+            "Only where the proxy or a firewall opens encrypted connections: its CA certificate in PEM form, "
+            "trusted for contacts with the vendor besides what this computer trusts."
+        ),
+    )
 
 
 class MailForm(SectionForm):

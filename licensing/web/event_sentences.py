@@ -138,6 +138,8 @@ KINDS: dict[str, tuple[Text, Text]] = {
 }
 
 
+# A certificate is no reading.
+LONGEST_VALUE = 200
 CLOCK_NAMES = {
     "clock_set_forward": gettext_lazy("Clock set forward"),
     "clock_set_back": gettext_lazy("Clock set back"),
@@ -196,7 +198,8 @@ def setting_value(value: Any) -> str:
         return "–"
     if isinstance(value, bool):
         return _("yes") if value else _("no")
-    return str(value)
+    text = str(value)
+    return text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + "…"
 
 
 def _until(text: str) -> str:

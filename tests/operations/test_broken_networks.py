@@ -16,8 +16,11 @@ from licensing.models import Configuration, ContactAttempt
 from licensing.operations import diagnosis
 from licensing.operations.actors import COMMAND
 from licensing.operations.clock import local_now
+from licensing.operations.configuration import change_configuration
 from licensing.operations.diagnosis import diagnose, step_sentence, step_title
+from licensing.operations.errors import Refused
 from licensing.vendor.diagnosis import Step
+from tests.factories import NOW, Portal
 from tests.vendor.servers import answering, closed_port, http, real_proxy
 from tests.vendor_link import Link
 
@@ -166,3 +169,25 @@ def tell_in_both_languages(step: Step) -> None:
 def test_twelve_networks_are_broken() -> None:
     assert len(BROKEN) == 12
     assert len({code for _, code in BROKEN.values()}) == 12
+
+
+def test_the_companys_ca_pasted_into_the_configuration_is_trusted_at_once(network: Network) -> None:
+    wrong_ca(network)
+    assert walked_to(network) == ("tls", "tls_untrusted")
+    pem = (network.folder / "ca.pem").read_text()
+    change_configuration(network.link.now(), COMMAND, company_ca=pem)
+    assert walked_to(network)[0] == "signature", "what answers there is not the vendor, but the way is open"
+
+
+def walked_to(network: Network) -> tuple[str, str | None]:
+    """The step at which a diagnosis ends."""
+    steps: list[Step] = []
+    diagnose(network.link.now, COMMAND, steps.append)
+    return steps[-1].name, steps[-1].code
+
+
+@pytest.mark.parametrize("pem", ["certificate", "-----BEGIN PRIVATE KEY-----\nx\n-----END PRIVATE KEY-----"])
+def test_what_is_no_certificate_is_refused_at_its_field(portal: Portal, pem: str) -> None:
+    with pytest.raises(Refused) as refused:
+        change_configuration(NOW, COMMAND, company_ca=pem)
+    assert list(refused.value.data["errors"]) == ["company_ca"]
