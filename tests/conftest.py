@@ -158,7 +158,7 @@ def machine_id_file(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args() -> dict[str, object]:
-    """Run Debian's chromium (Playwright's own browsers are not downloaded), with patience on a busy machine."""
+    """Run Debian's chromium, for Playwright's own is not downloaded; with patience on a busy machine."""
     from playwright.sync_api import expect
 
     expect.set_options(timeout=15_000)
