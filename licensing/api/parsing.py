@@ -29,7 +29,7 @@ def read_checkout(call: Call, client_id: int) -> tuple[CheckoutRequest, dict[str
         Refused: unsupported_media_type, body_too_large, malformed_json, validation_failed.
     """
     body = _checked(_parse(_body_of(call)))
-    idempotency_key = _idempotency_key(call.header("idempotency-key"))
+    idempotency_key = _idempotency_key(call)
     request = CheckoutRequest(
         client_id=client_id,
         modules=body.modules,
@@ -115,9 +115,13 @@ def _has_unreadable(field: str) -> Refused:
     return invalid(field, _("The text has a control or format character."))
 
 
-def _idempotency_key(value: str | None) -> str | None:
+def _idempotency_key(call: Call) -> str | None:
+    value = call.header("idempotency-key")
     if value is None:
-        return None
+        # The web server gives no value that is not ASCII; a checkout must not lose its key unnoticed.
+        if "idempotency-key" not in call.headers:
+            return None
+        value = ""
     if not 1 <= len(value) <= 64 or not (value.isascii() and value.isprintable()):
         raise invalid("Idempotency-Key", _("The header must have 1 to 64 printable ASCII characters."))
     return value
