@@ -102,7 +102,8 @@ def _database() -> dict[str, Any]:
             "transaction_mode": "IMMEDIATE",
             "timeout": 5,
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
-            " PRAGMA journal_size_limit=67108864;",
+            # The front checkpoints by a thread (licensing/engine/checkpoint.py); commits only when it cannot.
+            " PRAGMA wal_autocheckpoint=8000; PRAGMA journal_size_limit=67108864;",
         }
         database["CONN_MAX_AGE"] = None
     else:

@@ -25,6 +25,7 @@ from licensing.api.leases import lease_call, render_checkout, render_heartbeat, 
 from licensing.api.messages import HealthAnswer
 from licensing.api.parsing import read_checkout
 from licensing.engine.batch import Batches, Done, Kind, Work
+from licensing.engine.checkpoint import Checkpoints
 from licensing.engine.commit import Failed, GroupCommit
 from licensing.operations.errors import Refused
 
@@ -57,6 +58,7 @@ class Front:
         self._engine: GroupCommit[Work, Done] = GroupCommit(
             loop, batches.at_once if sqlite else None, batches.patiently
         )
+        self._checkpoints = Checkpoints() if sqlite else None
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
         self._relay = Relay(int(os.environ["KEYMANAGER_PAGES_PORT"]), os.environ["KEYMANAGER_FRONT_SECRET"])
         self._watch = loop.call_later(LOOK_SECONDS, self._look)
@@ -64,6 +66,8 @@ class Front:
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._watch.cancel()
         self._engine.close()
+        if self._checkpoints is not None:
+            self._checkpoints.stop()
         self._relay.close()
 
     async def __rsgi__(self, scope: Any, proto: Any) -> None:
