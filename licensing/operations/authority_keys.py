@@ -16,9 +16,15 @@ NO_KEYS = AuthorityKeys(())
 _last_read: dict[Path, AuthorityKeys] = {}
 
 
-def authority_keys() -> AuthorityKeys:
-    """The set now known; empty where no file is pinned or none could be read."""
-    return _known()[0]
+def authority_keys(handed_over: str | None = None) -> AuthorityKeys:
+    """The set now known; empty where no file is pinned or none could be read.
+
+    Args:
+        handed_over: the installation's `authority_key_set`, where the caller has read it already.
+    """
+    if handed_over is None:
+        handed_over = _handed_over()
+    return _follow(_pinned(settings.KEYMANAGER.authority_jwks), handed_over)[0]
 
 
 def learn_key_set(jwks_jws: str) -> bool:

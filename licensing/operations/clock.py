@@ -117,9 +117,17 @@ def portal_time(record: ClockRecord | None, reading: Reading) -> datetime:
 def clock_record() -> ClockRecord | None:
     """What is recorded; None where the seal does not open. Nothing before the first start."""
     try:
-        sealed = Installation.objects.values_list("clock_offset", flat=True).filter(pk=1).first()
-        return _parse(sealed) if sealed is not None else ClockRecord()
-    except (SealBroken, ValueError, KeyError, TypeError, AttributeError, OverflowError):
+        stored = Installation.objects.values_list("clock_offset", flat=True).filter(pk=1).first()
+    except SealBroken:
+        return None
+    return read_record(stored)
+
+
+def read_record(stored: str | None) -> ClockRecord | None:
+    """The record as the installation's row holds it; None where it is none, empty without a row."""
+    try:
+        return _parse(stored) if stored is not None else ClockRecord()
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return None
 
 
@@ -131,7 +139,12 @@ def clock_offset() -> timedelta:
 
 def wall_clock_ahead() -> timedelta:
     """How far the wall clock has been set forward (below zero: back) since the vendor's time was learned."""
-    record, reading = clock_record(), clocks()
+    return clock_ahead(clock_record())
+
+
+def clock_ahead(record: ClockRecord | None) -> timedelta:
+    """The same by a record that has been read already."""
+    reading = clocks()
     if record is None:
         return NOTHING
     return reading.wall + record.offset - portal_time(record, reading)

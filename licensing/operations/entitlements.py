@@ -4,6 +4,7 @@ Each is verified from the bytes stored, so that a row edited in the database giv
 costs an ECDSA check (offline codes: an scrypt), so results are kept per process by the exact bytes.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -44,20 +45,36 @@ class Entitlement:
     activation: Activation | None
 
 
-def entitlements() -> dict[str, Entitlement]:
-    """Every active key whose stored grant verifies for this installation, by number."""
-    installation = Installation.objects.values_list("thumbprint", flat=True).filter(pk=1).first()
-    if installation is None:
+def entitlements(
+    known: tuple[str, str] | None = None, keys_held: Iterable[VirtualKey] | None = None
+) -> dict[str, Entitlement]:
+    """Every active key whose stored grant verifies for this installation, by number.
+
+    Args:
+        known: the installation's thumbprint and authority key set, where the caller has read them already.
+        keys_held: the rows of the keys with their grants, likewise.
+    """
+    known = known or _known_installation()
+    if known is None:
         return {}
-    keys = authority_keys()
+    installation, keys = known[0], authority_keys(known[1])
     offline = _offline_ends(keys, installation)
     found = {}
-    rows = VirtualKey.objects.filter(state=KeyState.ACTIVE).values_list("id", "number", "grant")
-    for key_id, number, grant_jws in rows:
+    for key_id, number, grant_jws in _grants(keys_held):
         grant = _verified_grant(grant_jws, keys, installation, number) if grant_jws else None
         if grant_jws and grant is not None:
             found[number] = _entitlement(key_id, grant, grant_jws, offline)
     return found
+
+
+def _known_installation() -> tuple[str, str] | None:
+    return Installation.objects.values_list("thumbprint", "authority_key_set").filter(pk=1).first()
+
+
+def _grants(keys_held: Iterable[VirtualKey] | None) -> Iterable[tuple[int, str, str | None]]:
+    if keys_held is None:
+        return VirtualKey.objects.filter(state=KeyState.ACTIVE).values_list("id", "number", "grant")
+    return [(row.pk, row.number, row.grant) for row in keys_held if row.state == KeyState.ACTIVE]
 
 
 @dataclass(frozen=True)

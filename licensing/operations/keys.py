@@ -126,12 +126,22 @@ def remove_key(now: datetime, actor: Actor, number: str, pin: str | None = None)
     return Removal(key.number, needs_vendor)
 
 
-def waits_for_binding(key: VirtualKey) -> bool:
-    """Whether an active key has to be bound anew, so that its PIN is asked for."""
+def waits_for_binding(key: VirtualKey, moved: bool | None = None) -> bool:
+    """Whether an active key has to be bound anew, so that its PIN is asked for.
+
+    Args:
+        key: its row.
+        moved: what `has_moved` says, where the caller has asked already.
+    """
     if key.state != KeyState.ACTIVE:
         return False
+    return key.refusal in TO_BE_BOUND_ANEW or (has_moved() if moved is None else moved)
+
+
+def has_moved() -> bool:
+    """Whether the keys are bound to another machine or cluster than this."""
     bound_to = Installation.objects.values_list("machine", flat=True).filter(pk=1).first()
-    return key.refusal in TO_BE_BOUND_ANEW or bound_to != machine()
+    return bound_to != machine()
 
 
 def _locked(number: str) -> VirtualKey:

@@ -8,9 +8,10 @@ from uuid import UUID
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
+from .entitlements import Entitlement, entitlements
 from .seats import Place
 from .sets import words_of
-from .terms import Offer, Terms, read_terms
+from .terms import Offer, Terms, offers_of, read_terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +48,18 @@ class Holder:
     ends_at: datetime | None
 
 
-def list_modules(now: datetime, built_on: date | None = None) -> list[ModuleRow]:
-    """Every module of every active key, by code, then key.
+def list_modules(
+    now: datetime, built_on: date | None = None, held: Mapping[str, Entitlement] | None = None
+) -> list[ModuleRow]:
+    """Every module of every active key, by code, then key; `held` where the caller has the entitlements.
 
     The warranty is a reason only if `built_on` is given. What time has ended is not taken, whether or not
     anyone has written that down.
     """
-    terms = read_terms()
+    offers = offers_of(entitlements() if held is None else held)
     with connection.cursor() as cursor:
         taken = _taken(cursor, now)
-    rows = [_row(offer, taken.get(offer.place, 0), now, built_on) for offer in terms.by_place.values()]
+    rows = [_row(offer, taken.get(offer.place, 0), now, built_on) for offer in offers]
     return sorted(rows, key=lambda row: (row.code, row.key))
 
 

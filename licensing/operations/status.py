@@ -1,6 +1,6 @@
 """The status light: how things stand, and what needs the administrator (lease-api.md, `GET /status`)."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -48,6 +48,7 @@ class Status:
     keys: tuple[KeyStatus, ...]
     release_pending: tuple[str, ...]
     server_time: datetime
+    next_contact_at: datetime | None = None
 
     @property
     def seconds_left(self) -> int | None:
@@ -55,11 +56,25 @@ class Status:
         return min((key.seconds_left for key in self.keys if key.seconds_left is not None), default=None)
 
 
-def status(now: datetime) -> Status:
-    """How things stand at `now`; judged anew each time, whether or not a worker runs."""
-    held = entitlements()
-    is_failing = ContactState.objects.filter(pk=1, failures__gt=0).exists()
-    rows = VirtualKey.objects.defer("pin", "grant").order_by("number")
+def status(
+    now: datetime,
+    keys_held: Sequence[VirtualKey] | None = None,
+    held: Mapping[str, Entitlement] | None = None,
+) -> Status:
+    """How things stand at `now`; judged anew each time, whether or not a worker runs.
+
+    Args:
+        now: portal time.
+        keys_held: the rows of the keys with their grants, where the caller has read them already.
+        held: their entitlements, likewise.
+    """
+    rows = read_keys() if keys_held is None else keys_held
+    held = entitlements(keys_held=rows) if held is None else held
+    failures, next_at = ContactState.objects.filter(pk=1).values_list("failures", "next_at").first() or (
+        0,
+        None,
+    )
+    is_failing = failures > 0
     keys = tuple(_key_status(row, held.get(row.number), is_failing, now) for row in rows)
     found = {reason for key in keys for reason in key.reasons} - {"no_active_key"}
     if not held:
@@ -68,7 +83,12 @@ def status(now: datetime) -> Status:
         found.add("contact_failing")
     is_red = all(key.contact_deadline <= now for key in held.values())
     pending = tuple(PendingRelease.objects.order_by("number").values_list("number", flat=True))
-    return Status(_light(found, is_red=is_red), _in_order(found), keys, pending, now)
+    return Status(_light(found, is_red=is_red), _in_order(found), keys, pending, now, next_at)
+
+
+def read_keys() -> list[VirtualKey]:
+    """The rows of the keys with their grants, by number; the PINs stay where they are."""
+    return list(VirtualKey.objects.defer("pin").order_by("number"))
 
 
 def _key_status(row: VirtualKey, held: Entitlement | None, is_failing: bool, now: datetime) -> KeyStatus:

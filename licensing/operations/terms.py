@@ -73,7 +73,7 @@ def make_terms(
     version: int, keys: Mapping[str, Entitlement], inactivity: timedelta, name_holders: bool
 ) -> Terms:
     """Terms with every module of every key at hand by its code and by its key."""
-    offers = [_offer(held, module) for held in keys.values() for module in held.grant.modules]
+    offers = offers_of(keys)
     offers.sort(key=lambda offer: offer.key)
     offers.sort(key=lambda offer: offer.contact_deadline, reverse=True)
     by_code: dict[str, list[Offer]] = {}
@@ -89,6 +89,11 @@ def make_terms(
         by_place={offer.place: offer for offer in offers},
         by_key={(offer.key, offer.module.code): offer for offer in offers},
     )
+
+
+def offers_of(keys: Mapping[str, Entitlement]) -> list[Offer]:
+    """Every module of every key."""
+    return [_offer(held, module) for held in keys.values() for module in held.grant.modules]
 
 
 def _offer(held: Entitlement, module: GrantedModule) -> Offer:

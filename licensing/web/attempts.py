@@ -12,13 +12,14 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from licensing.models import ContactAttempt, Role, VirtualKey
+from licensing.models import ContactAttempt, Role
 from licensing.operations.causes import sentence
-from licensing.operations.clock import portal_now
 from licensing.operations.contact import ATTEMPTS_KEPT
+from licensing.operations.moment import Moment
 
 from .access import needs
 from .diagnosis import StepLine, step_lines
+from .moments import moment_of
 
 PAGE_SIZE = 50
 # The picture has a bar for each six hours.
@@ -68,8 +69,8 @@ class Timeline:
 @needs(Role.VIEWER)
 def attempts(request: HttpRequest) -> HttpResponse:
     """The attempts, newest first; the list alone for htmx."""
-    now, wanted = portal_now(), request.GET.get("outcome", "")
-    recent = ContactAttempt.objects.filter(started_at__gte=now - ATTEMPTS_KEPT)
+    seen, wanted = moment_of(request), request.GET.get("outcome", "")
+    recent = ContactAttempt.objects.filter(started_at__gte=seen.now - ATTEMPTS_KEPT)
     page = Paginator(_filtered(recent, wanted), PAGE_SIZE).get_page(request.GET.get("page"))
     context: dict[str, Any] = {
         "page": page,
@@ -79,7 +80,7 @@ def attempts(request: HttpRequest) -> HttpResponse:
     }
     if request.headers.get("HX-Request") == "true":
         return render(request, "contacts/list.html", context)
-    return render(request, "contacts/page.html", context | {"timelines": timelines(recent, now)})
+    return render(request, "contacts/page.html", context | {"timelines": timelines(recent, seen)})
 
 
 def _filtered(found: "QuerySet[ContactAttempt]", wanted: str) -> "QuerySet[ContactAttempt]":
@@ -100,12 +101,11 @@ def _line(row: ContactAttempt) -> AttemptRow:
     )
 
 
-def timelines(attempts: "QuerySet[ContactAttempt]", now: datetime) -> list[Timeline]:
+def timelines(attempts: "QuerySet[ContactAttempt]", seen: Moment) -> list[Timeline]:
     """A picture per key of the last 30 days."""
-    begin = now - ATTEMPTS_KEPT
+    begin = seen.now - ATTEMPTS_KEPT
     rows = list(attempts.filter(finished_at__isnull=False).values_list("started_at", "outcome", "results"))
-    numbers = VirtualKey.objects.values_list("number", flat=True)
-    return [_timeline(number, rows, begin) for number in numbers]
+    return [_timeline(key.number, rows, begin) for key in seen.keys]
 
 
 def _timeline(

@@ -24,6 +24,7 @@ from licensing.operations.clock import portal_now
 
 from .access import actor, needs
 from .forms import PageForm
+from .moments import moment_of
 
 
 class ClientForm(PageForm):
@@ -49,7 +50,7 @@ class ClientForm(PageForm):
 @needs(Role.ADMINISTRATOR)
 def clients(request: HttpRequest) -> HttpResponse:
     """Every ERP client, with how many leases it holds now."""
-    live = Q(leases__ended_at__isnull=True, leases__expires_at__gt=portal_now())
+    live = Q(leases__ended_at__isnull=True, leases__expires_at__gt=moment_of(request).now)
     return render(
         request,
         "clients/page.html",

@@ -1,6 +1,5 @@
 """The tab "Configuration": the keys, contact with the vendor, and what an administrator can change."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,13 +8,14 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from licensing.models import ContactAttempt, ContactState, Module, Role, VirtualKey
+from licensing.models import ContactAttempt, KeyState, Role, VirtualKey
 from licensing.operations.causes import sentence
-from licensing.operations.clock import portal_now
 from licensing.operations.keys import waits_for_binding
-from licensing.operations.status import KeyStatus, status
+from licensing.operations.moment import Moment
+from licensing.operations.status import KeyStatus
 
 from .access import needs
+from .moments import moment_of
 from .words import KEY_STATES, refusal_sentence
 
 RENEWAL = timedelta(hours=72)
@@ -59,29 +59,24 @@ TAGS = {"active": "good", "new": "warn", "inactive": "bad"}
 @needs(Role.VIEWER)
 def configuration_page(request: HttpRequest) -> HttpResponse:
     """The keys and the ways to everything else that can be configured."""
-    now = portal_now()
-    found = status(now)
-    next_contact = ContactState.objects.values_list("next_at", flat=True).filter(pk=1).first()
+    seen = moment_of(request)
     context: dict[str, Any] = {
-        "cards": key_cards(found.keys, now),
-        "release_pending": found.release_pending,
-        "next_contact_at": next_contact,
+        "cards": key_cards(seen),
+        "release_pending": seen.status.release_pending,
+        "next_contact_at": seen.status.next_contact_at,
         "attempts": [attempt_line(row) for row in ContactAttempt.objects.all()[:ATTEMPTS_SHOWN]],
         "authority_url": settings.KEYMANAGER.authority_url,
     }
     return render(request, "configuration/page.html", context)
 
 
-def key_cards(statuses: Iterable[KeyStatus], now: datetime) -> list[KeyCard]:
-    """The keys in the order of their numbers, in three queries however many there are."""
-    rows = {row.number: row for row in VirtualKey.objects.defer("grant", "pin")}
-    modules: dict[str, int] = {}
-    for number in Module.objects.values_list("key__number", flat=True):
-        modules[number] = modules.get(number, 0) + 1
+def key_cards(seen: Moment) -> list[KeyCard]:
+    """The keys in the order of their numbers."""
+    moved = any(row.state == KeyState.ACTIVE for row in seen.keys) and seen.has_moved
+    modules = {number: len(held.grant.modules) for number, held in seen.held.items()}
     return [
-        _card(found, rows[found.number], modules.get(found.number, 0), now)
-        for found in statuses
-        if found.number in rows
+        _card(found, row, modules.get(row.number, 0), seen.now, moved)
+        for found, row in zip(seen.status.keys, seen.keys, strict=True)
     ]
 
 
@@ -96,7 +91,7 @@ def attempt_line(row: ContactAttempt) -> AttemptLine:
     )
 
 
-def _card(found: KeyStatus, row: VirtualKey, modules: int, now: datetime) -> KeyCard:
+def _card(found: KeyStatus, row: VirtualKey, modules: int, now: datetime, moved: bool) -> KeyCard:
     left = found.contact_deadline - now if found.contact_deadline else timedelta(0)
     return KeyCard(
         number=row.number,
@@ -112,5 +107,5 @@ def _card(found: KeyStatus, row: VirtualKey, modules: int, now: datetime) -> Key
         contact_deadline=found.contact_deadline,
         minutes_left=int(max(timedelta(0), min(left, RENEWAL)).total_seconds()) // 60,
         may_edit=found.state != "active",
-        may_bind_anew=waits_for_binding(row),
+        may_bind_anew=waits_for_binding(row, moved),
     )

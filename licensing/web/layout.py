@@ -12,11 +12,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from licensing.models import Role, User
-from licensing.operations.clock import NOTICEABLE, portal_now, wall_clock_ahead
+from licensing.operations.clock import NOTICEABLE, clock_ahead
 from licensing.operations.durations import duration
 from licensing.operations.health import mail_failing, worker_silent
-from licensing.operations.status import Status, status
+from licensing.operations.moment import Moment
+from licensing.operations.status import Status
 
+from .moments import moment_of
 from .words import LIGHTS, reason_sentence
 
 
@@ -60,6 +62,7 @@ TABS = [
     ("leases", gettext_lazy("Taken modules"), "device-desktop", Role.VIEWER, "t"),
     ("configuration", gettext_lazy("Configuration"), "settings", Role.VIEWER, "c"),
     ("refusals", gettext_lazy("Refusals"), "ban", Role.VIEWER, "r"),
+    ("history", gettext_lazy("History"), "chart-line", Role.VIEWER, "h"),
     ("events", gettext_lazy("Events"), "history", Role.VIEWER, "e"),
     ("clients", gettext_lazy("ERP clients"), "plug", Role.ADMINISTRATOR, "k"),
     ("users", gettext_lazy("Users"), "users", Role.ADMINISTRATOR, "u"),
@@ -74,27 +77,27 @@ def layout(request: HttpRequest) -> dict[str, Any]:
         "without_tls": not request.is_secure(),
     }
     if isinstance(user, User) and user.is_authenticated:
-        role, now = Role(user.role), portal_now()
+        role, seen = Role(user.role), moment_of(request)
         context |= {
-            "now": now,
+            "now": seen.now,
             "tabs": _tabs(role, request.path),
             "may_operate": role.may(Role.OPERATOR),
             "may_administer": role.may(Role.ADMINISTRATOR),
-            "status_bar": SimpleLazyObject(lambda: status_bar(now)),
+            "status_bar": SimpleLazyObject(lambda: status_bar(seen)),
         }
     return context
 
 
-def status_bar(now: datetime) -> StatusBar:
+def status_bar(seen: Moment) -> StatusBar:
     """The state of the portal in words."""
-    found = status(now)
-    silent = worker_silent(now)
+    found = seen.status
+    silent = worker_silent(seen.now)
     sentences = [reason_sentence(reason) for reason in found.reasons]
     if silent:
         sentences.append(_("The worker stands still: contact, mail and tidying wait for it."))
-    if mail_failing(now):
+    if mail_failing(seen.now):
         sentences.append(_("E-mails cannot be delivered: see E-mails under Configuration."))
-    sentences += _clock()
+    sentences += _clock(clock_ahead(seen.clock))
     light = "yellow" if silent and found.light == "green" else found.light
     return StatusBar(
         light=light,
@@ -106,9 +109,8 @@ def status_bar(now: datetime) -> StatusBar:
     )
 
 
-def _clock() -> list[str]:
+def _clock(ahead: timedelta) -> list[str]:
     """What is wrong with the server's clock, in words."""
-    ahead = wall_clock_ahead()
     if abs(ahead) <= NOTICEABLE:
         return []
     words = {"by": duration(abs(ahead).total_seconds())}

@@ -15,14 +15,17 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from licensing.models import Lease, Module, Role
+from licensing.models import Lease, Role
 from licensing.operations.clock import portal_now
 from licensing.operations.configuration import configuration
 from licensing.operations.leases import release
+from licensing.operations.moment import Moment
 
 from .access import actor, needs
 from .csv_export import csv_response
 from .forms import PageForm
+from .modules import module_name
+from .moments import moment_of
 
 PAGE_SIZE = 100
 SORTS = {
@@ -62,8 +65,8 @@ class ReleaseForm(PageForm):
 @needs(Role.VIEWER)
 def leases(request: HttpRequest) -> HttpResponse:
     """The live leases; the list alone for htmx, or as CSV."""
-    now = portal_now()
-    live = live_leases(now)
+    seen = moment_of(request)
+    live = live_leases(seen.now)
     sort = request.GET.get("sort", "user")
     group = request.GET.get("group", "")
     order = (group,) if group in ("user", "workstation") else ()
@@ -76,11 +79,11 @@ def leases(request: HttpRequest) -> HttpResponse:
         "groups": _grouped(page, group),
         "sort": sort,
         "query": request.GET.get("q", ""),
-        "any": page.paginator.count > 0 or live.exists(),
+        "any": page.paginator.count > 0 or _is_filtered(request),
     }
     if request.headers.get("HX-Request") == "true":
         return render(request, "leases/list.html", context)
-    return render(request, "leases/page.html", context | _choices(request, group))
+    return render(request, "leases/page.html", context | _choices(request, group, seen))
 
 
 @needs(Role.OPERATOR)
@@ -128,6 +131,10 @@ def _filtered(live: "QuerySet[Lease]", request: HttpRequest) -> "QuerySet[Lease]
     return live
 
 
+def _is_filtered(request: HttpRequest) -> bool:
+    return any(request.GET.get(name) for name in ("q", "module"))
+
+
 def _grouped(page: "Page[Lease]", group: str) -> list[LeaseGroup]:
     if group not in ("user", "workstation"):
         return [LeaseGroup("", list(page))]
@@ -137,11 +144,15 @@ def _grouped(page: "Page[Lease]", group: str) -> list[LeaseGroup]:
     return [LeaseGroup(name, members) for name, members in groups.items()]
 
 
-def _choices(request: HttpRequest, group: str) -> dict[str, Any]:
+def _choices(request: HttpRequest, group: str, seen: Moment) -> dict[str, Any]:
     chosen = request.GET.get("module", "")
-    codes = Module.objects.order_by("code").values_list("code", flat=True).distinct()
+    named = {
+        module.code: module_name(module.name, module.code)
+        for held in seen.held.values()
+        for module in held.grant.modules
+    }
     return {
-        "modules": [(code, code == chosen) for code in codes],
+        "modules": [(code, name, code == chosen) for code, name in sorted(named.items())],
         "group_choices": [(code, label, code == group) for code, label in GROUPS],
     }
 

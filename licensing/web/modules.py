@@ -12,11 +12,11 @@ from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 
 from licensing.models import Role, Seat
-from licensing.operations.clock import portal_now
 from licensing.operations.modules import ModuleRow, list_modules
 
 from .access import needs
 from .csv_export import csv_response
+from .moments import moment_of
 from .words import unavailable_sentence
 
 EXPIRY_WARNING_DAYS = 30
@@ -64,8 +64,8 @@ SHOWN = [
 @needs(Role.VIEWER)
 def modules(request: HttpRequest) -> HttpResponse:
     """The list, sorted and filtered as the address says; the rows alone for htmx, or as CSV."""
-    now = portal_now()
-    every = [line_of(row, now) for row in list_modules(now)]
+    seen = moment_of(request)
+    every = [line_of(row, seen.now) for row in list_modules(seen.now, held=seen.held)]
     sort = request.GET.get("sort", "name")
     lines = sorted(_filtered(every, request), key=SORTS.get(sort, SORTS["name"]))
     if request.GET.get("format") == "csv":
@@ -84,8 +84,9 @@ def modules(request: HttpRequest) -> HttpResponse:
 @needs(Role.VIEWER)
 def holders(request: HttpRequest, key: str, code: str) -> HttpResponse:
     """Who holds the seats of one module of one key."""
-    now = portal_now()
-    found = [row for row in list_modules(now) if (row.key, row.code) == (key, code)]
+    seen = moment_of(request)
+    now = seen.now
+    found = [row for row in list_modules(now, held=seen.held) if (row.key, row.code) == (key, code)]
     if not found:
         raise Http404
     seats = (

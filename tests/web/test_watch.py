@@ -190,7 +190,7 @@ def test_the_light_tells_the_runway_of_each_key(portal: Portal, viewer: Visitor)
 def test_every_page_tells_of_a_servers_clock_that_was_set(
     viewer: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("licensing.web.layout.wall_clock_ahead", lambda: timedelta(days=-3))
+    monkeypatch.setattr("licensing.web.layout.clock_ahead", lambda record: timedelta(days=-3))
     assert "The server's clock was set back by 72 h" in viewer.reads("modules")
 
 

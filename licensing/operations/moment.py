@@ -1,0 +1,57 @@
+"""The portal at one moment, for a page: each thing read at most once, and only if somebody asks for it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+from licensing.models import Installation, VirtualKey
+from licensing.models.sealed import SealBroken
+
+from .clock import ClockRecord, clocks, portal_time, read_record
+from .entitlements import Entitlement, entitlements
+from .machine import machine
+from .status import Status, read_keys, status
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Portal time `now`, and what holds then. Never kept longer than one request: it does not grow old."""
+
+    now: datetime
+    clock: ClockRecord | None
+    # The installation's thumbprint, authority key set and machine; None before the first start.
+    installation: tuple[str, str, str] | None
+
+    @cached_property
+    def keys(self) -> list[VirtualKey]:
+        """The rows of the keys with their grants, by number."""
+        return read_keys()
+
+    @cached_property
+    def held(self) -> dict[str, Entitlement]:
+        """What the vendor's words give, by the number of the key."""
+        known = self.installation[:2] if self.installation else None
+        return entitlements(known, self.keys)
+
+    @cached_property
+    def status(self) -> Status:
+        """How things stand."""
+        return status(self.now, self.keys, self.held)
+
+    @property
+    def has_moved(self) -> bool:
+        """Whether the keys are bound to another machine or cluster than this."""
+        return self.installation is not None and self.installation[2] != machine()
+
+
+def moment() -> Moment:
+    """This moment. Only edges call this."""
+    rows = Installation.objects.filter(pk=1)
+    columns = ("thumbprint", "authority_key_set", "machine")
+    try:
+        row = rows.values_list(*columns, "clock_offset").first()
+    except SealBroken:
+        installation = rows.values_list(*columns).first()
+        return Moment(portal_time(None, clocks()), None, installation)
+    record = read_record(row[3] if row else None)
+    return Moment(portal_time(record, clocks()), record, row[:3] if row else None)
