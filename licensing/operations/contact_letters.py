@@ -1,8 +1,9 @@
 """What the mails about contact say: one page of help each."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import groupby
 from math import ceil
 
 from django.conf import settings
@@ -19,24 +20,25 @@ from .errors import Refused
 from .key_sentences import refusal_sentence
 from .portal_address import page_url
 
-ATTEMPTS_TOLD = 5
+ATTEMPTS_READ = 500
+GROUPS_TOLD = 5
 MINUTE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
 class AttemptTold:
-    """One attempt that failed, in the reader's language."""
+    """Attempts in a row that failed for one cause, in the reader's language."""
 
-    at: datetime
+    first_at: datetime
+    last_at: datetime
+    times: int
     sentence: str
 
 
 def letter_of_outage(held: Entitlement, since: datetime, now: datetime) -> Mapping[str, object]:
     """What a mail about a key without contact names, in the language now active."""
     tried = ContactAttempt.objects.filter(started_at__gt=since, finished_at__isnull=False).exclude(outcome=OK)
-    attempts = [
-        AttemptTold(row.started_at, sentence(row.outcome, row.params)) for row in tried[:ATTEMPTS_TOLD]
-    ]
+    attempts = _in_groups(tried[:ATTEMPTS_READ])
     return {
         **_about(held),
         "deadline": held.contact_deadline,
@@ -56,6 +58,15 @@ def letter_of_outage(held: Entitlement, since: datetime, now: datetime) -> Mappi
 def letter_of_back(held: Entitlement, *, was_lost: bool) -> Mapping[str, object]:
     """What the mail names that says that contact is back."""
     return {**_about(held), "contact_deadline": held.contact_deadline, "was_lost": was_lost}
+
+
+def _in_groups(tried: Iterable[ContactAttempt]) -> list[AttemptTold]:
+    """The attempts, the latest first, those in a row with the same cause as one."""
+    groups = []
+    for words, rows in groupby(tried, key=lambda row: sentence(row.outcome, row.params)):
+        times = [row.started_at for row in rows]
+        groups.append(AttemptTold(times[-1], times[0], len(times), words))
+    return groups[:GROUPS_TOLD]
 
 
 def _about(held: Entitlement) -> dict[str, object]:

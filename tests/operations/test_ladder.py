@@ -54,7 +54,7 @@ def test_each_mail_is_one_page_of_help(outage: Portal) -> None:
         "https://klucze.firma.example/configuration/offline",
         "https://klucze.firma.example/configuration/diagnosis",
         "(3 attempts)",
-        "2026-11-24 10:30:00 CET: licences.comarch.example refused",
+        "- 3 × 2026-11-24 09:30:00 CET – 2026-11-24 10:30:00 CET: licences.comarch.example refused",
         "HANDEL",
     ):
         assert words in mail.text, words
