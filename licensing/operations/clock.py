@@ -10,6 +10,7 @@ unknown, and every deadline counts as passed until the next contact.
 """
 
 import json
+import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -250,8 +251,8 @@ def _boot_id() -> str:
 
 @lru_cache(maxsize=4)
 def _node(machine_id_file: Path) -> str:
-    """This computer among those that share the database."""
+    """This computer among those that share the database; cloned ones may have one machine id."""
     try:
-        return machine_of_host()
+        return f"{machine_of_host()} {socket.gethostname()}"
     except Refused:
-        return "unknown"
+        return socket.gethostname()
