@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from licensing.operations.errors import Refused
 
 # A supervisor that was killed leaves its children for a moment.
-PATIENCE_SECONDS = 3.0
+PATIENCE_SECONDS = 8.0
 ANSWER_SECONDS = 3.0
 
 

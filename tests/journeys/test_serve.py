@@ -3,8 +3,11 @@
 import os
 import signal
 import smtplib
+import socket
+import ssl
 import stat
 import time
+import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
@@ -14,8 +17,10 @@ from typing import Any
 import psutil
 import pytest
 import requests
+import trustme
 
 from tests.portal_process import STOP_SECONDS, Demo, Serve, alive, manage, wait_until
+from tests.smtp import free_port
 
 
 @pytest.fixture(scope="module")
@@ -247,3 +252,48 @@ def test_where_there_is_no_machine_id_the_start_names_the_setting(tmp_path: Path
     told = manage(tmp_path / "var", "serve", KEYMANAGER_MACHINE_ID_FILE=str(tmp_path / "none"))
     assert told.returncode == 1
     assert told.stderr.startswith("KEYMANAGER_MACHINE_ID_FILE: found ")
+
+
+def test_a_certificate_makes_the_portal_speak_tls(tmp_path: Path, machine_id_file: Path) -> None:
+    authority = trustme.CA()
+    issued = authority.issue_cert("localhost", "127.0.0.1")
+    certificate, key, trusted = (tmp_path / name for name in ("cert.pem", "key.pem", "ca.pem"))
+    issued.private_key_pem.write_to_path(key)
+    issued.cert_chain_pems[0].write_to_path(certificate)
+    authority.cert_pem.write_to_path(trusted)
+    settings = {
+        "KEYMANAGER_MACHINE_ID_FILE": str(machine_id_file),
+        "KEYMANAGER_TLS_CERT": str(certificate),
+        "KEYMANAGER_TLS_KEY": str(key),
+    }
+    with Serve(tmp_path / "var", **settings) as portal:
+        portal.wait_until_ready()
+        url = f"https://127.0.0.1:{portal.port}"
+        assert f"ready at {url}" in portal.output()
+        page = requests.get(f"{url}/accounts/login/", verify=str(trusted), timeout=10)
+        assert page.status_code == 200
+        assert "max-age" in page.headers["Strict-Transport-Security"]
+        assert all("Secure" in cookie for cookie in page.raw.headers.getlist("Set-Cookie"))
+        assert requests.get(f"{url}/livez", verify=str(trusted), timeout=10).ok
+        with pytest.raises(ssl.SSLError):
+            _shake_hands(portal.port, trusted, ssl.TLSVersion.TLSv1_1)
+        _shake_hands(portal.port, trusted, ssl.TLSVersion.TLSv1_2)
+
+
+def _shake_hands(port: int, trusted: Path, newest: ssl.TLSVersion) -> None:
+    context = ssl.create_default_context(cafile=str(trusted))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, newest
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as plain:
+        context.wrap_socket(plain, server_hostname="127.0.0.1").close()
+
+
+def test_a_database_that_cannot_be_reached_is_told_in_one_line_without_its_password(tmp_path: Path) -> None:
+    url = f"postgres://portal:geheim@127.0.0.1:{free_port()}/portal"
+    told = manage(tmp_path / "var", "status", KEYMANAGER_DATABASE_URL=url)
+    assert (told.returncode, told.stdout) == (1, "")
+    assert told.stderr.startswith("unavailable: ")
+    assert len(told.stderr.splitlines()) == 1
+    assert "geheim" not in told.stderr
