@@ -97,6 +97,10 @@ def status_bar(seen: Moment) -> StatusBar:
         sentences.append(_("The worker stands still: contact, mail and tidying wait for it."))
     if mail_failing(seen.now):
         sentences.append(_("E-mails cannot be delivered: see E-mails under Configuration."))
+    if seen.clock is None:
+        sentences.append(
+            _("The portal's time is not known, as its seal is broken; the next contact restores it.")
+        )
     sentences += _clock(clock_ahead(seen.clock))
     light = "yellow" if silent and found.light == "green" else found.light
     return StatusBar(

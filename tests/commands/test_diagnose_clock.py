@@ -19,4 +19,4 @@ def test_diagnose_says_what_to_do_about_a_wrong_clock(
     monkeypatch.setattr(diagnosis, "local_now", lambda: local_now() + timedelta(days=2))
     ran = command("diagnose")
     assert ran.status == 1
-    assert ran.err.startswith("clock_off: The connection works, but this computer's clock differs by 2880 min")
+    assert ran.err.startswith("clock_off: The connection works, but this computer's clock differs by 2880")

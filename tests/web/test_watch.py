@@ -9,7 +9,15 @@ from io import BytesIO
 import pytest
 from django.conf import settings
 
-from licensing.models import ClusterNode, Configuration, ContactAttempt, MailState, OutgoingMail, VirtualKey
+from licensing.models import (
+    ClusterNode,
+    Configuration,
+    ContactAttempt,
+    Installation,
+    MailState,
+    OutgoingMail,
+    VirtualKey,
+)
 from licensing.operations import database
 from licensing.operations.actors import COMMAND
 from licensing.operations.log_pack import pack_logs
@@ -192,6 +200,13 @@ def test_every_page_tells_of_a_servers_clock_that_was_set(
 ) -> None:
     monkeypatch.setattr("licensing.web.layout.clock_ahead", lambda record: timedelta(days=-3))
     assert "The server's clock was set back by 72 h" in viewer.reads("modules")
+
+
+def test_every_page_tells_of_a_portal_time_that_is_not_known(viewer: Visitor) -> None:
+    Installation.objects.update(clock_offset="edited")
+    text = viewer.reads("modules")
+    assert "The portal's time is not known" in text
+    assert "No module can be taken" in text
 
 
 @pytest.mark.parametrize("name", ["attempts", "diagnosis", "mails", "log_packs"])
