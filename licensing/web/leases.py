@@ -9,7 +9,7 @@ from uuid import UUID
 from django import forms
 from django.contrib import messages
 from django.core.paginator import Page, Paginator
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet, Value
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -40,12 +40,17 @@ GROUPS = [
     ("", gettext_lazy("Not grouped")),
     ("user", gettext_lazy("By user")),
     ("workstation", gettext_lazy("By workstation")),
+    ("module", gettext_lazy("By module")),
 ]
+
+
+# By which column a choice of GROUPS puts leases together; `held` is the code of a module.
+GROUPED = {"user": ("user",), "workstation": ("workstation",), "module": ("held",)}
 
 
 @dataclass(frozen=True)
 class LeaseGroup:
-    """The leases of one user or workstation; without a name where the list is not grouped."""
+    """The leases of one user, workstation or module; without a name where the list is not grouped."""
 
     name: str
     leases: list[Lease]
@@ -69,8 +74,10 @@ def leases(request: HttpRequest) -> HttpResponse:
     live = live_leases(seen.now)
     sort = request.GET.get("sort", "user")
     group = request.GET.get("group", "")
-    order = (group,) if group in ("user", "workstation") else ()
-    found = _filtered(live, request).order_by(*order, *SORTS.get(sort, SORTS["user"]), "pk")
+    order = SORTS.get(sort, SORTS["user"])
+    found = _in_groups(_filtered(live, request), request, group).order_by(
+        *GROUPED.get(group, ()), *order, "pk"
+    )
     if request.GET.get("format") == "csv":
         return _as_csv(found)
     page = Paginator(found, PAGE_SIZE).get_page(request.GET.get("page"))
@@ -135,12 +142,21 @@ def _is_filtered(request: HttpRequest) -> bool:
     return any(request.GET.get(name) for name in ("q", "module"))
 
 
+def _in_groups(found: "QuerySet[Lease]", request: HttpRequest, group: str) -> "QuerySet[Lease]":
+    """By modules a lease stands under each module that it holds, with the code as `held`."""
+    if group != "module" or request.GET.get("format") == "csv":
+        return found.annotate(held=Value(""))
+    found = found.filter(seats__isnull=False).annotate(held=F("seats__module__code"))
+    module = request.GET.get("module", "")
+    return found.filter(held=module) if module else found
+
+
 def _grouped(page: "Page[Lease]", group: str) -> list[LeaseGroup]:
-    if group not in ("user", "workstation"):
+    if group not in GROUPED:
         return [LeaseGroup("", list(page))]
     groups: dict[str, list[Lease]] = {}
     for lease in page:
-        groups.setdefault(getattr(lease, group), []).append(lease)
+        groups.setdefault(getattr(lease, GROUPED[group][0]), []).append(lease)
     return [LeaseGroup(name, members) for name, members in groups.items()]
 
 

@@ -39,6 +39,35 @@
     afterG = event.key === "g" ? event.timeStamp + 1500 : 0;
   }
 
+  // --- filters: as long as this window is open, a tab leads back to the list as it was filtered last;
+  // the tab that is open leads to the whole list
+  function stored(path, query) {
+    try {
+      if (query === undefined) return sessionStorage.getItem("filter " + path) || "";
+      sessionStorage.setItem("filter " + path, query);
+    } catch {
+      // Without storage every tab leads to the whole list.
+    }
+    return "";
+  }
+
+  function rememberFilter() {
+    if (!document.querySelector("form.list-tools[role=search]")) return;
+    const query = new URLSearchParams(window.location.search);
+    query.delete("page");
+    Array.from(query.entries()).forEach(function (pair) {
+      if (!pair[1]) query.delete(pair[0]);
+    });
+    stored(window.location.pathname, query.toString());
+  }
+
+  rememberFilter();
+  document.addEventListener("htmx:pushedIntoHistory", rememberFilter);
+  document.querySelectorAll(".tabs a:not([aria-current])").forEach(function (tab) {
+    const query = stored(tab.pathname);
+    if (query) tab.search = query;
+  });
+
   // --- copying
   function say(button, words) {
     const status = document.getElementById("spoken");
@@ -86,13 +115,15 @@
   function count(form) {
     const all = picks(form);
     const picked = all.filter(function (box) { return box.checked; });
+    // Grouped by modules a lease stands in several rows.
+    const leases = new Set(picked.map(function (box) { return box.value; }));
     const whole = form.querySelector("[data-pick-all]");
     if (whole) {
       whole.checked = all.length > 0 && picked.length === all.length;
       whole.indeterminate = picked.length > 0 && picked.length < all.length;
     }
     form.querySelectorAll("[data-picked-count]").forEach(function (place) {
-      place.textContent = String(picked.length);
+      place.textContent = String(leases.size);
     });
     form.querySelectorAll("[data-needs-pick]").forEach(function (button) {
       button.disabled = picked.length === 0;

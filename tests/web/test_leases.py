@@ -144,3 +144,17 @@ def test_what_a_program_sends_is_shown_as_text(opening: str, portal: Portal, ope
         for payload in payloads:
             assert html.escape(payload.strip()) in page.content.decode()
         assert foreign_marks(page) == []
+
+
+def test_by_modules_a_lease_stands_under_each_that_it_holds(viewer: Visitor, portal: Portal) -> None:
+    portal.accept(KEY, [module("HANDEL", 5), module("KASA", 5)])
+    client = make_client()
+    take(client, "HANDEL", "KASA", user="both")
+    take(client, "KASA", user="one")
+    text = viewer.reads("leases", group="module")
+    assert text.count("both") == 2
+    head, kasa = text.partition("KASA 2")[::2]
+    assert "HANDEL 1" in head
+    assert "both" in kasa
+    assert "one" in kasa
+    assert viewer.reads("leases", group="module", module="HANDEL").count("both") == 1
