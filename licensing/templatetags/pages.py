@@ -1,5 +1,7 @@
 """Small pieces that many pages show."""
 
+from collections.abc import Mapping
+
 from django import forms, template
 from django.http import QueryDict
 from django.templatetags.static import static
@@ -30,6 +32,12 @@ def address(context: template.Context, **changes: object) -> str:
         if value is not None:
             query[name] = str(value)
     return "?" + query.urlencode()
+
+
+@register.filter
+def of(table: Mapping[str, object], name: str) -> object:
+    """What a table holds under a name; nothing where it holds none."""
+    return table.get(name)
 
 
 @register.simple_tag

@@ -11,12 +11,14 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 
+from licensing.models import Role, User
 from licensing.models.sealed import seal, unseal
 from licensing.operations.clock import portal_now
 from licensing.operations.errors import Refused
@@ -27,6 +29,7 @@ from licensing.operations.users import (
     needs_first_administrator,
 )
 
+from .first_steps import needs_first_steps
 from .forms import PageForm
 
 MFA_PURPOSE = "mfa secret"
@@ -37,6 +40,13 @@ class ClosedAccountAdapter(DefaultAccountAdapter):
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
+
+    def get_login_redirect_url(self, request: HttpRequest) -> str:
+        """The first tab; for an administrator of a portal that has nothing yet, the first steps."""
+        user = request.user
+        if isinstance(user, User) and Role(user.role).may(Role.ADMINISTRATOR) and needs_first_steps():
+            return reverse("first_steps")
+        return reverse("modules")
 
 
 class SealedMFAAdapter(DefaultMFAAdapter):

@@ -1,6 +1,7 @@
 """Configuration, Advanced: every setting, section by section."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -13,7 +14,7 @@ from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 
-from licensing.models import Configuration, Role
+from licensing.models import Configuration, Event, Role
 from licensing.operations.clock import portal_now
 from licensing.operations.cluster import keys_to_bind, nodes
 from licensing.operations.configuration import (
@@ -33,6 +34,18 @@ from .event_sentences import setting_name, setting_value
 from .forms import PageForm
 from .moments import moment_of
 from .settings_forms import SECTIONS, ClusterForm, SectionForm
+
+# How many changes are looked through for the last one of each section.
+LOOKED_BACK = 100
+
+
+@dataclass(frozen=True)
+class LastChange:
+    """Who changed a section last, when, and what."""
+
+    at: datetime
+    actor: str
+    names: str
 
 
 @dataclass(frozen=True)
@@ -57,7 +70,7 @@ def advanced(request: HttpRequest) -> HttpResponse:
     row, stored = configuration(), stored_secrets()
     saved = request.POST.get("section", "")
     forms_by_name = {
-        name: _section(form, row, stored, request.POST if name == saved else None)
+        name: section_form(form, row, stored, request.POST if name == saved else None)
         for name, form in SECTIONS.items()
     }
     form = forms_by_name.get(saved)
@@ -76,6 +89,7 @@ def advanced(request: HttpRequest) -> HttpResponse:
         "test_form": TestMailForm(initial={"recipient": first[0] if first else ""}),
         "can_test_mail": bool(row.smtp_host),
         "nodes": nodes(now) if row.clustered else [],
+        "last_changes": _last_changes(),
         "now": now,
     }
     return render(request, "configuration/advanced.html", context)
@@ -100,7 +114,8 @@ def test_mail(request: HttpRequest) -> HttpResponse:
             )
     elif request.method == "POST":
         messages.error(request, _("Enter an e-mail address for the test."))
-    return redirect(f"{reverse('advanced')}#mail")
+    back = "first_steps" if request.POST.get("back") == "first_steps" else "advanced"
+    return redirect(f"{reverse(back)}#mail")
 
 
 @needs(Role.ADMINISTRATOR, fresh=True)
@@ -113,7 +128,10 @@ def defaults(request: HttpRequest) -> HttpResponse:
     return render(request, "configuration/defaults.html", {"lines": lines})
 
 
-def _section(form: type[SectionForm], row: Configuration, stored: frozenset[str], data: Any) -> SectionForm:
+def section_form(
+    form: type[SectionForm], row: Configuration, stored: frozenset[str], data: Any
+) -> SectionForm:
+    """The form of a section with the settings as they are; `data` where it was sent."""
     names = [name for name in form.base_fields if not name.startswith("forget_")]
     made = form(data, initial={name: getattr(row, name) for name in names if not name.endswith("_password")})
     for name in [name for name in names if name.endswith("_password")]:
@@ -125,6 +143,19 @@ def _section(form: type[SectionForm], row: Configuration, stored: frozenset[str]
         else:
             del made.fields[f"forget_{name}"]
     return made
+
+
+def _last_changes() -> dict[str, LastChange]:
+    """The last change of each section, among the last changes of the Configuration."""
+    kinds = ("configuration_changed", "configuration_defaults_restored")
+    found: dict[str, LastChange] = {}
+    for event in Event.objects.filter(kind__in=kinds)[:LOOKED_BACK]:
+        fields = [change["field"] for change in event.data.get("changes", [])]
+        for name, form in SECTIONS.items():
+            changed = [field for field in fields if field in form.base_fields]
+            if changed and name not in found:
+                found[name] = LastChange(event.at, event.actor, ", ".join(map(setting_name, changed)))
+    return found
 
 
 def _change_line(change: Change) -> ChangeLine:

@@ -1,5 +1,6 @@
 """The page "ERP clients": the applications that may call the lease API, and their tokens."""
 
+import json
 from typing import Any
 
 from django import forms
@@ -21,10 +22,15 @@ from licensing.operations.clients import (
     replace_token,
 )
 from licensing.operations.clock import portal_now
+from licensing.operations.configuration import configuration
+from licensing.operations.modules import list_modules
 
 from .access import actor, needs
 from .forms import PageForm
 from .moments import moment_of
+
+# Built before any warranty has passed, so that the test is not refused for it.
+OLD_PROGRAM = "2020-01-01"
 
 
 class ClientForm(PageForm):
@@ -117,12 +123,28 @@ def new_token(request: HttpRequest, client_id: int) -> HttpResponse:
 
 
 def _show_token(request: HttpRequest, client: ErpClient, token: str) -> HttpResponse:
+    body = {
+        "modules": [_some_module(request)],
+        "workstation": "PC-1",
+        "user": "test",
+        "program": {"name": "curl", "version": "1", "built_on": OLD_PROGRAM},
+    }
     context: dict[str, Any] = {
         "client": client,
         "token": token,
         "address": request.build_absolute_uri("/api/v1/modules"),
+        "leases_address": request.build_absolute_uri("/api/v1/leases"),
+        "body": json.dumps(body),
+        "inactivity_seconds": configuration().inactivity_seconds,
     }
     return render(request, "clients/token.html", context)
+
+
+def _some_module(request: HttpRequest) -> str:
+    """The code of a module that could be taken now, else one that reads as such."""
+    seen = moment_of(request)
+    rows = list_modules(seen.now, held=seen.held)
+    return next((row.code for row in rows if row.available), "MODULE")
 
 
 def _client(client_id: int) -> ErpClient:

@@ -61,6 +61,8 @@ ALLOWED: dict[str, Role | str] = {
     "user_invite": Role.ADMINISTRATOR,
     "user_edit": Role.ADMINISTRATOR,
     "user_link": Role.ADMINISTRATOR,
+    "first_steps": Role.ADMINISTRATOR,
+    "glossary": Role.VIEWER,
     "first_run": PUBLIC,
     "invitation": PUBLIC,
     "set_language": PUBLIC,
