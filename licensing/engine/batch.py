@@ -9,15 +9,16 @@ from typing import Any
 from django.db import OperationalError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 
-from licensing.operations.checkout import run_checkout
+from licensing.operations.checkout import offers_for, run_checkout
 from licensing.operations.errors import Refused
 from licensing.operations.heartbeat import run_heartbeat, run_look, run_return
 from licensing.operations.lease_values import Checkout, HeldLease
+from licensing.operations.locking import lock_ahead
 from licensing.operations.terms import Terms, read_terms
 from licensing.operations.transactions import in_transaction
 
 from .commit import Busy
-from .cursor import BatchCursor
+from .cursor import batch_cursor
 
 
 class Kind(IntEnum):
@@ -59,8 +60,8 @@ class Batches:
             Busy: the lock is held.
         """
         try:
-            with transaction.atomic(), connection.wrap_database_errors, connection.cursor() as cursor:
-                return self._carry_out(BatchCursor(cursor), works)
+            with transaction.atomic(), connection.cursor() as cursor:
+                return self._carry_out(cursor, works)
         except OperationalError as error:
             raise Busy from error
 
@@ -72,16 +73,22 @@ class Batches:
         """
         return in_transaction(lambda cursor: self._carry_out(cursor, works))
 
-    def _carry_out(self, cursor: CursorWrapper, works: Sequence[Work]) -> list[Done]:
+    def _carry_out(self, django_cursor: CursorWrapper, works: Sequence[Work]) -> list[Done]:
+        with batch_cursor(django_cursor) as cursor:
+            return self._done(cursor, works)
+
+    def _done(self, cursor: CursorWrapper, works: Sequence[Work]) -> list[Done]:
         terms = self._current_terms(cursor)
-        now = self._clock()
-        outcomes: list[Any] = [None] * len(works)
         places: dict[Kind, list[int]] = {}
         for place, work in enumerate(works):
             places.setdefault(work.kind, []).append(place)
-        for kind in sorted(places):
-            calls = [works[place].call for place in places[kind]]
-            for place, outcome in zip(places[kind], _run(kind, cursor, calls, now, terms), strict=True):
+        calls = {kind: [works[place].call for place in places[kind]] for kind in sorted(places)}
+        offers = offers_for(calls.get(Kind.CHECKOUT, ()), terms)
+        lock_ahead(cursor, offers, calls.get(Kind.RETURN, ()), self._clock())
+        now = self._clock()
+        outcomes: list[Any] = [None] * len(works)
+        for kind, wanted in calls.items():
+            for place, outcome in zip(places[kind], _run(kind, cursor, wanted, now, terms), strict=True):
                 outcomes[place] = outcome
         return [Done(outcome, now) for outcome in outcomes]
 

@@ -25,8 +25,7 @@ def run_checkout(
     cursor: CursorWrapper, requests: Sequence[CheckoutRequest], now: datetime, terms: Terms
 ) -> list[Outcome]:
     """Carry out a batch of checkouts in the caller's transaction, by statements that do not grow with it."""
-    codes = {code for request in requests for code in (*request.modules, *request.optional)}
-    offers = [offer for code in codes for offer in terms.offers.get(code, ())]
+    offers = offers_for(requests, terms)
     overdue = find_overdue(cursor, now)
     places = {offer.place for offer in offers}
     rows = lock_modules(cursor, places | places_of(cursor, overdue.leases, overdue.seats))
@@ -39,6 +38,12 @@ def run_checkout(
         batch.carry_out(request)
     batch.store(cursor)
     return batch.outcomes
+
+
+def offers_for(requests: Iterable[CheckoutRequest], terms: Terms) -> list[Offer]:
+    """Every offer that one of the requests may get."""
+    codes = {code for request in requests for code in (*request.modules, *request.optional)}
+    return [offer for code in codes for offer in terms.offers.get(code, ())]
 
 
 def _demand(requests: Iterable[CheckoutRequest]) -> int:

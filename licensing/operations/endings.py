@@ -33,10 +33,14 @@ def find_overdue(cursor: CursorWrapper, now: datetime) -> Overdue:
     """What is overdue at `now`, by two partial indexes, however many leases live."""
     words = words_of(cursor)
     instant = words.instant(now)
-    cursor.execute("SELECT id FROM licensing_lease WHERE ended_at IS NULL AND expires_at <= %s", [instant])
-    leases = [words.read_id(row[0]) for row in cursor.fetchall()]
-    cursor.execute("SELECT id FROM licensing_seat WHERE ends_at <= %s", [instant])
-    return Overdue(leases, [row[0] for row in cursor.fetchall()])
+    cursor.execute(
+        "SELECT id, CAST(NULL AS bigint) FROM licensing_lease WHERE ended_at IS NULL AND expires_at <= %s"
+        " UNION ALL SELECT CAST(NULL AS uuid), id FROM licensing_seat WHERE ends_at <= %s",
+        [instant, instant],
+    )
+    rows = cursor.fetchall()
+    leases = [words.read_id(lease_id) for lease_id, _ in rows if lease_id is not None]
+    return Overdue(leases, [seat_id for _, seat_id in rows if seat_id is not None])
 
 
 def places_of(cursor: CursorWrapper, leases: Collection[str], seats: Collection[int] = ()) -> set[Place]:
@@ -81,12 +85,16 @@ def end_whatever_is_overdue(cursor: CursorWrapper, now: datetime) -> int:
     return end_overdue(cursor, overdue, now)
 
 
-def end_leases(cursor: CursorWrapper, endings: Mapping[str, Ending]) -> list[str]:
-    """End these leases and free their seats. Gives the ids of those that were still live."""
+def end_leases(cursor: CursorWrapper, endings: Mapping[str, Ending], *, locked: bool = False) -> list[str]:
+    """End these leases and free their seats. Gives the ids of those that were still live.
+
+    `locked`: their modules are locked already.
+    """
     if not endings:
         return []
     words = words_of(cursor)
-    lock_modules(cursor, places_of(cursor, endings))
+    if not locked:
+        lock_modules(cursor, places_of(cursor, endings))
     rows = [(lease_id, words.instant(end.at), end.reason) for lease_id, end in endings.items()]
     cursor.execute(
         "UPDATE licensing_lease SET ended_at = r.at, ended_reason = r.reason"  # noqa: S608

@@ -33,7 +33,10 @@ def run_heartbeat(
 
 
 def run_return(cursor: CursorWrapper, calls: Sequence[LeaseCall], now: datetime) -> list[Refused | None]:
-    """Carry out a batch of returns. Returning what has ended already is no mistake."""
+    """Carry out a batch of returns, their modules being locked (`lock_ahead`).
+
+    Returning what has ended already is no mistake.
+    """
     ids = [call.lease_id.hex for call in calls]
     ends = read_ends(cursor, ids)
     returned = Ending(now, "returned")
@@ -42,7 +45,7 @@ def run_return(cursor: CursorWrapper, calls: Sequence[LeaseCall], now: datetime)
         for key, call in zip(ids, calls, strict=True)
         if (end := ends.get(key)) is not None and end.ended_at is None and end.client_id == call.client_id
     }
-    end_leases(cursor, endings)
+    end_leases(cursor, endings, locked=True)
     return [
         None if _known(ends.get(key), call, now) else _not_found()
         for key, call in zip(ids, calls, strict=True)

@@ -19,6 +19,7 @@ from .errors import Refused
 from .heartbeat import run_heartbeat, run_look, run_return
 from .lease_rows import read_leases
 from .lease_values import Checkout, CheckoutRequest, HeldLease, HeldModule, LeaseCall, Program
+from .locking import lock_ahead
 from .terms import read_terms
 from .transactions import in_transaction
 from .verdicts import record_release
@@ -67,7 +68,12 @@ def return_leases(calls: Sequence[LeaseCall], now: datetime) -> list[Refused | N
     Raises:
         Refused: `unavailable`, for the whole batch.
     """
-    return in_transaction(lambda cursor: run_return(cursor, calls, now))
+    return in_transaction(lambda cursor: _return(cursor, calls, now))
+
+
+def _return(cursor: CursorWrapper, calls: Sequence[LeaseCall], now: datetime) -> list[Refused | None]:
+    lock_ahead(cursor, (), calls, now)
+    return run_return(cursor, calls, now)
 
 
 def look(call: LeaseCall, now: datetime) -> HeldLease:
