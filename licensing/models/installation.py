@@ -16,6 +16,8 @@ class Installation(models.Model):
     machine = models.CharField(max_length=128)
     # What portal time is reckoned from (operations/clock.py).
     clock_offset = SealedField()
+    # The newest serial accepted for each key, sealed (operations/serials.py).
+    newest_serials = models.TextField(null=True)
     # The vendor's key set as last handed over in an answer (`km-jwks+jws`); empty: the pinned file alone.
     authority_key_set = models.TextField(blank=True)
     # Raised by every operation that changes what leases depend on, so that caches know they are old.

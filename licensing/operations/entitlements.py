@@ -12,6 +12,7 @@ from functools import lru_cache
 from licensing.models import Installation, KeyState, OfflineActivation, VirtualKey
 from licensing.protocol.codes import proves
 from licensing.protocol.errors import ProtocolError
+from licensing.protocol.fields import LARGEST_COUNT
 from licensing.protocol.grants import verify_grant
 from licensing.protocol.keys import AuthorityKeys
 from licensing.protocol.messages import CodePack, Grant
@@ -19,9 +20,14 @@ from licensing.protocol.packs import verify_code_pack
 from licensing.protocol.slots import code_deadline
 
 from .authority_keys import authority_keys
+from .serials import read_serials
 
 # A code proves nothing beyond the third day after its own, so older ones need no look.
 CODES_STILL_GOOD = 4
+# Beyond any serial: of a key whose grants were never accepted here, none counts.
+_NEVER = LARGEST_COUNT + 1
+# The installation's thumbprint, its authority key set, and the newest serials as stored.
+Known = tuple[str, str, str | None]
 
 
 @dataclass(frozen=True)
@@ -46,29 +52,30 @@ class Entitlement:
 
 
 def entitlements(
-    known: tuple[str, str] | None = None, keys_held: Iterable[VirtualKey] | None = None
+    known: Known | None = None, keys_held: Iterable[VirtualKey] | None = None
 ) -> dict[str, Entitlement]:
-    """Every active key whose stored grant verifies for this installation, by number.
+    """Every active key whose stored grant verifies for this installation and is the newest, by number.
 
     Args:
-        known: the installation's thumbprint and authority key set, where the caller has read them already.
+        known: what they stand on, where the caller has read it already.
         keys_held: the rows of the keys with their grants, likewise.
     """
     known = known or _known_installation()
     if known is None:
         return {}
-    installation, keys = known[0], authority_keys(known[1])
+    installation, keys, newest = known[0], authority_keys(known[1]), read_serials(known[2])
     offline = _offline_ends(keys, installation)
     found = {}
     for key_id, number, grant_jws in _grants(keys_held):
         grant = _verified_grant(grant_jws, keys, installation, number) if grant_jws else None
-        if grant_jws and grant is not None:
+        if grant_jws and grant is not None and grant.serial >= newest.get(number, _NEVER):
             found[number] = _entitlement(key_id, grant, grant_jws, offline)
     return found
 
 
-def _known_installation() -> tuple[str, str] | None:
-    return Installation.objects.values_list("thumbprint", "authority_key_set").filter(pk=1).first()
+def _known_installation() -> Known | None:
+    columns = ("thumbprint", "authority_key_set", "newest_serials")
+    return Installation.objects.values_list(*columns).filter(pk=1).first()
 
 
 def _grants(keys_held: Iterable[VirtualKey] | None) -> Iterable[tuple[int, str, str | None]]:

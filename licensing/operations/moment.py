@@ -19,8 +19,8 @@ class Moment:
 
     now: datetime
     clock: ClockRecord | None
-    # The installation's thumbprint, authority key set and machine; None before the first start.
-    installation: tuple[str, str, str] | None
+    # What entitlements stand on, and the machine; None before the first start.
+    installation: tuple[str, str, str | None, str] | None
 
     @cached_property
     def keys(self) -> list[VirtualKey]:
@@ -30,7 +30,7 @@ class Moment:
     @cached_property
     def held(self) -> dict[str, Entitlement]:
         """What the vendor's words give, by the number of the key."""
-        known = self.installation[:2] if self.installation else None
+        known = self.installation[:3] if self.installation else None
         return entitlements(known, self.keys)
 
     @cached_property
@@ -41,17 +41,17 @@ class Moment:
     @property
     def has_moved(self) -> bool:
         """Whether the keys are bound to another machine or cluster than this."""
-        return self.installation is not None and self.installation[2] != machine()
+        return self.installation is not None and self.installation[3] != machine()
 
 
 def moment() -> Moment:
     """This moment. Only edges call this."""
     rows = Installation.objects.filter(pk=1)
-    columns = ("thumbprint", "authority_key_set", "machine")
+    columns = ("thumbprint", "authority_key_set", "newest_serials", "machine")
     try:
         row = rows.values_list(*columns, "clock_offset").first()
     except SealBroken:
         installation = rows.values_list(*columns).first()
         return Moment(portal_time(None, clocks()), None, installation)
-    record = read_record(row[3] if row else None)
-    return Moment(portal_time(record, clocks()), record, row[:3] if row else None)
+    record = read_record(row[4] if row else None)
+    return Moment(portal_time(record, clocks()), record, row[:4] if row else None)

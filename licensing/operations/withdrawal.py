@@ -14,6 +14,7 @@ from .endings import Ending, end_leases, end_overdue, find_overdue, places_of
 from .installation import bump_version
 from .mending import close_gaps, make_modules
 from .seats import UNCOUNTED, Place, lock_modules
+from .serials import note_serial
 from .sets import words_of
 from .terms import Terms, read_terms
 from .transactions import in_transaction
@@ -31,6 +32,7 @@ def apply_grant(key: VirtualKey, grant: Grant, now: datetime) -> None:
 
 def _apply(cursor: CursorWrapper, key_id: int, grant: Grant, now: datetime) -> None:
     bump_version()
+    note_serial(grant.key, grant.serial)
     held = set(Module.objects.filter(key_id=key_id).values_list("key_id", "code"))
     _lock_and_tidy(cursor, held, [], now)
     terms = read_terms()
