@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from keymanager import deployment
 from licensing.models import Configuration, ErpClient, Role, User
 from licensing.operations.configuration import change_configuration
 from licensing.operations.errors import Refused
@@ -200,3 +201,22 @@ def test_an_old_word_of_readiness_is_taken_back_unless_its_serve_lives(tmp_path:
     forget_ready(tmp_path)
     assert not ready.exists()
     forget_ready(tmp_path / "no folder")
+
+
+def test_where_the_host_has_no_machine_id_one_is_made_in_the_data_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("KEYMANAGER_MACHINE_ID_FILE")
+    monkeypatch.setenv("KEYMANAGER_DATA", str(tmp_path))
+    host = tmp_path / "etc-machine-id"
+    monkeypatch.setattr(deployment, "MACHINE_ID", str(host))
+    demo = open_demo(tmp_path, 9400)
+    host.write_text("0123456789abcdef\n")
+    demos.give_machine_id(demo)
+    assert deployment.read().machine_id_file == host
+    host.write_text("\n")
+    demos.give_machine_id(demo)
+    assert deployment.read().machine_id_file == tmp_path / "machine-id"
+    before = (tmp_path / "machine-id").read_text()
+    demos.give_machine_id(demo)
+    assert (tmp_path / "machine-id").read_text() == before
