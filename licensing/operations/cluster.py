@@ -90,7 +90,8 @@ def keys_to_bind(clustered: bool, cluster_name: str) -> list[str]:
         wanted = cluster_machine(cluster_name) if clustered else machine_of_host()
     except ValueError:
         return []
-    if Installation.objects.filter(pk=1, machine=wanted).exists():
+    impossible = clustered and not database.is_shareable()
+    if impossible or Installation.objects.filter(pk=1, machine=wanted).exists():
         return []
     active = VirtualKey.objects.filter(state=KeyState.ACTIVE)
     return list(active.order_by("number").values_list("number", flat=True))

@@ -27,7 +27,7 @@ def turn_on(link: Link, name: str = "sql-erp", pin: str = PIN) -> None:
     switch_cluster(link.now(), COMMAND, True, name, {KEY: pin})
 
 
-def test_turning_the_cluster_on_asks_for_the_pin_of_every_active_key(link: Link) -> None:
+def test_turning_the_cluster_on_asks_for_the_pin_of_every_active_key(link: Link, on_postgresql: None) -> None:
     assert keys_to_bind(True, "sql-erp") == []
     link.add()
     assert keys_to_bind(True, "sql-erp") == [KEY]
