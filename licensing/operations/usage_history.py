@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -173,15 +173,19 @@ def series(module: str, key: str, by: By, first: date, last: date, rolled: Reach
     if rolled is None:
         return []
     start, end = _bounds(first, last)
-    start, end = max(start, _begin(rolled.since, by)), min(end, rolled.until)
+    # In UTC an hour is an hour, also when clocks change.
+    start = max(start, _begin(rolled.since, by)).astimezone(UTC)
+    end = min(end, rolled.until)
     buckets: dict[datetime, list[UsageQuarter | UsageDay]] = {}
+    ends: list[datetime] = []
     at = _begin(start, by)
     while at < end:
         buckets[at] = []
         at = _next(at, by)
+        ends.append(at)
     for instant, row in _rows(module, key, by, start, end):
         buckets[_begin(instant, by)].append(row)
-    return [_point(at, _next(at, by), rows, rolled) for at, rows in buckets.items()]
+    return [_point(at, until, rows, rolled) for (at, rows), until in zip(buckets.items(), ends, strict=True)]
 
 
 def _rows(
@@ -222,8 +226,7 @@ def _begin(instant: datetime, by: By) -> datetime:
 
 def _next(at: datetime, by: By) -> datetime:
     if by is By.HOUR:
-        # Across a change of the clock too, an hour is an hour.
-        return (at.astimezone(timezone.get_fixed_timezone(0)) + timedelta(hours=1)).astimezone(at.tzinfo)
+        return at + timedelta(hours=1)
     day = day_of(at)
     if by is By.DAY:
         return start_of_day(day + timedelta(days=1))

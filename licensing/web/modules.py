@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from django.core.paginator import Paginator
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -20,6 +21,7 @@ from .moments import moment_of
 from .words import unavailable_sentence
 
 EXPIRY_WARNING_DAYS = 30
+PAGE_SIZE = 100
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,10 @@ def holders(request: HttpRequest, key: str, code: str) -> HttpResponse:
         .select_related("lease", "lease__client")
         .order_by("number")
     )
-    return render(request, "modules/holders.html", {"line": line_of(found[0], now), "seats": seats})
+    pages = Paginator(seats, PAGE_SIZE)
+    pages.count = found[0].taken  # known already: no question for it
+    context = {"line": line_of(found[0], now), "page": pages.get_page(request.GET.get("page"))}
+    return render(request, "modules/holders.html", context)
 
 
 def line_of(row: ModuleRow, now: datetime) -> ModuleLine:

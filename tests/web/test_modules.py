@@ -111,6 +111,21 @@ def test_a_module_tells_who_holds_it(stocked: Portal, viewer: Visitor) -> None:
     assert "Nobody holds this module now" in viewer.reads("holders", KEY, "KASA")
 
 
+def test_holders_of_a_module_held_by_many_are_listed_by_the_hundred(portal: Portal, viewer: Visitor) -> None:
+    portal.accept(KEY, [module("HANDEL", 120)])
+    client = make_client()
+    checkout([request(client, "HANDEL", user=f"user.{n:03}") for n in range(103)], NOW)
+    assert "user.099" in viewer.reads("holders", KEY, "HANDEL")
+    second = viewer.reads("holders", KEY, "HANDEL", page="2")
+    assert "user.102" in second
+    assert "user.099" not in second
+
+
+def test_a_long_list_is_sent_compressed_to_who_can_read_it(stocked: Portal, viewer: Visitor) -> None:
+    response = viewer.client.get(reverse("modules"), headers={"accept-encoding": "gzip"})
+    assert response["Content-Encoding"] == "gzip"
+
+
 def test_a_module_that_is_not_there_is_a_404(stocked: Portal, viewer: Visitor) -> None:
     assert viewer.get("holders", OTHER_KEY, "KASA").status_code == 404
 
