@@ -8,7 +8,7 @@ from licensing.operations import alerts, forgetting, log_pack, mail_queue, rollu
 from licensing.operations import contact as contacts
 from licensing.operations import queue_heartbeat as queue
 from licensing.operations.actors import Actor
-from licensing.operations.clock import keep_time, local_now, portal_now
+from licensing.operations.clock import UNKNOWN, keep_time, local_now, portal_now
 
 
 def contact() -> None:
@@ -28,12 +28,16 @@ def tidy_leases() -> None:
 
 def roll_up() -> None:
     """Put the use of modules together by quarters of an hour and days."""
-    rollup.roll_up(portal_now())
+    now = portal_now()
+    if now < UNKNOWN:
+        rollup.roll_up(now)
 
 
 def tidy_history() -> None:
-    """Forget what is kept for a time only."""
+    """Forget what is kept for a time only; while portal time is not known, nobody can say what is old."""
     now = portal_now()
+    if now >= UNKNOWN:
+        return
     for forget in (
         contacts.forget_attempts,
         mail_queue.forget_mails,

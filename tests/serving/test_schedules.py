@@ -4,11 +4,12 @@ import pydoc
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import connection
 from django_q.models import Schedule
 
 from licensing import tasks
-from licensing.models import QueueHeartbeat
-from licensing.operations.clock import portal_now
+from licensing.models import Lease, QueueHeartbeat, RollUp
+from licensing.operations.clock import UNKNOWN, portal_now
 from licensing.schedules import AT_START, REPEATED, declare
 from tests.factories import KEY, Portal, make_client, module, take
 
@@ -56,6 +57,22 @@ def test_each_task_is_harmless_when_run_twice(portal: Portal, repeated: object) 
     task()
     task()
     assert lease.ended_at is None
+
+
+def test_nothing_is_forgotten_while_portal_time_is_not_known(portal: Portal) -> None:
+    portal.accept(KEY, [module("HANDEL", 5)], portal_now())
+    lease = take(make_client(), "HANDEL", now=portal_now())
+    tasks.roll_up()
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE licensing_installation SET clock_offset = 'edited'")
+    assert portal_now() == UNKNOWN
+    for _ in range(2):
+        tasks.tidy_leases()
+        tasks.roll_up()
+        tasks.tidy_history()
+    row = Lease.objects.get(pk=lease.id)
+    assert (row.user, row.ended_at is not None) == ("anna.nowak", True)
+    assert RollUp.objects.get(pk=1).until < UNKNOWN
 
 
 def test_the_heartbeat_moves(portal: Portal) -> None:
