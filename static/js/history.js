@@ -30,13 +30,28 @@
     const formatter = new Intl.DateTimeFormat(language, Object.assign({ timeZone: "UTC" }, options));
     return function (seconds) { return formatter.format(new Date(seconds * 1000)); };
   }
-  const shapes = {
-    hour: { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" },
-    day: { day: "numeric", month: "short" },
-    month: { month: "short", year: "numeric" },
+  const date = format({ day: "numeric", month: "short" });
+  const month = format({ month: "short", year: "numeric" });
+  const hour = format({ hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  const DAY = 86400;
+  const ticks = {
+    hour: function (seconds) { return seconds % DAY === 0 ? date(seconds) : hour(seconds); },
+    day: date,
+    month: month,
   };
-  const tick = format(shapes[table.dataset.by]);
-  const whole = format(Object.assign({ year: "numeric" }, shapes[table.dataset.by]));
+  const whole = {
+    hour: format({ weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" }),
+    day: format({ weekday: "short", day: "numeric", month: "short", year: "numeric" }),
+    month: month,
+  };
+  const by = table.dataset.by;
+
+  // A point lasts: the last one too is drawn as long as it lasts.
+  const LENGTH = { hour: 3600, day: DAY, month: 30 * DAY };
+  times.push(times[times.length - 1] + LENGTH[by]);
+  [seats, peak, average].forEach(function (each) {
+    each.values.push(each.values[each.values.length - 1]);
+  });
 
   function colour(name) {
     return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -48,9 +63,9 @@
     const axis = { stroke: colour("--tblr-secondary"), grid: { stroke: colour("--km-bar"), width: 1 } };
     const stepped = window.uPlot.paths.stepped({ align: 1 });
     const series = [
-      { label: table.tHead.rows[0].cells[0].textContent.trim(), value: function (u, at) { return at === null ? "–" : whole(at); } },
+      { label: table.tHead.rows[0].cells[0].textContent.trim(), value: function (u, at) { return at === null ? "–" : whole[by](at); } },
       { label: peak.label, stroke: colour("--tblr-primary"), fill: colour("--km-chart-fill"), width: 2, paths: stepped, points: { show: false } },
-      { label: average.label, stroke: colour("--km-good"), width: 2, points: { show: false } },
+      { label: average.label, stroke: colour("--km-good"), width: 2, paths: stepped, points: { show: false } },
     ];
     const data = [times, peak.values, average.values];
     if (seats.values.some(function (value) { return value !== null; })) {
@@ -64,7 +79,7 @@
       scales: { y: { range: function (u, low, high) { return [0, Math.max(1, high * 1.08)]; } } },
       series: series,
       axes: [
-        Object.assign({ values: function (u, splits) { return splits.map(tick); }, space: 90 }, axis),
+        Object.assign({ values: function (u, splits) { return splits.map(ticks[by]); }, space: 70 }, axis),
         Object.assign({ size: 60 }, axis),
       ],
     }, data, place);

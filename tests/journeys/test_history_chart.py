@@ -1,0 +1,52 @@
+"""The chart of a module's use in a real browser."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+PASSWORD = "a good long password"
+
+
+@pytest.fixture
+def history(transactional_db: None, settings: Any, tmp_path: Path) -> None:
+    """An hour of use, which ended a day ago, and an administrator."""
+    from licensing.models import Role
+    from licensing.operations.actors import COMMAND
+    from licensing.operations.clock import portal_now
+    from licensing.operations.rollup import roll_up
+    from licensing.operations.users import create_user
+    from tests.factories import KEY, give_back, make_client, make_portal, module, take
+
+    now = portal_now()
+    then = now - timedelta(days=1)
+    settings.KEYMANAGER = settings.KEYMANAGER  # noted, so that it is put back
+    make_portal(tmp_path, then).accept(KEY, [module("HANDEL", 3)], now=then)
+    client = make_client(now=then)
+    give_back(client, take(client, now=then), then + timedelta(minutes=25))
+    roll_up(now)
+    create_user(now, COMMAND, "admin", PASSWORD, Role.ADMINISTRATOR)
+
+
+def test_a_chart_is_drawn_from_its_table_without_a_word_on_the_console(
+    history: None, live_server: Any, page: Page
+) -> None:
+    faults: list[str] = []
+    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.goto(f"{live_server.url}/accounts/login/")
+    page.locator("#id_login").fill("admin")
+    page.locator("#id_password").fill(PASSWORD)
+    page.locator("#id_password").press("Enter")
+    expect(page.locator(".tabs")).to_be_visible()
+    for by in ("hour", "day", "month"):
+        page.goto(f"{live_server.url}/history/HANDEL?by={by}")
+        expect(page.locator(".chart canvas")).to_be_visible()
+        expect(page.locator(".chart .u-series")).to_have_count(4)
+    page.locator("[data-theme-switch]").click()
+    expect(page.locator(".chart canvas")).to_have_count(1)
+    page.locator("details.card summary").click()
+    expect(page.get_by_role("table", name="").last).to_be_visible()
+    assert faults == []
