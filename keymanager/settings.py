@@ -147,6 +147,9 @@ ACCOUNT_ADAPTER = "licensing.web.accounts.ClosedAccountAdapter"
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 15 * 60
 MFA_ADAPTER = "licensing.web.accounts.SealedMFAAdapter"
 MFA_TOTP_ISSUER = "Key Manager"
+# Passkeys work where browsers let them: with TLS and a name, or on localhost.
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
 CSRF_FAILURE_VIEW = "licensing.web.failures.csrf_failure"
 
 LANGUAGE_CODE = "pl"

@@ -35,10 +35,13 @@ WORDS = [
         _("Heartbeat"),
         _("A program's sign of life, after a third of the inactivity time. Each one prolongs its lease."),
     ),
-    (_("Return"), _("A program gives its lease back when the user logs out; its seats are free at once.")),
+    (
+        _("Return of a lease"),
+        _("A program gives its lease back when the user logs out; its seats are free at once."),
+    ),
     (_("Expiry of a lease"), _("The program has given no sign of life for the inactivity time.")),
     (
-        _("Release"),
+        _("Release of a lease"),
         _("An operator or administrator ends a lease. The program notices at its next heartbeat."),
     ),
     (

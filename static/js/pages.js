@@ -68,6 +68,11 @@
     if (query) tab.search = query;
   });
 
+  // --- passkeys: browsers have them only on pages that nobody can listen to
+  if (window.isSecureContext && window.PublicKeyCredential) {
+    document.querySelectorAll("[data-passkeys]").forEach(function (place) { place.hidden = false; });
+  }
+
   // --- copying
   function say(button, words) {
     const status = document.getElementById("spoken");

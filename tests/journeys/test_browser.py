@@ -21,6 +21,9 @@ PAGES = [
     f"/modules/{KEY}/HANDEL",
     "/leases",
     "/leases?group=user",
+    "/leases?group=module",
+    "/first-steps",
+    "/glossary",
     "/leases/release?user=axe.user",
     "/configuration",
     "/configuration/keys/add",
@@ -253,6 +256,36 @@ def test_a_seat_is_freed_by_keyboard_alone(stocked: Demo, visit: Any) -> None:
     page.keyboard.press("Enter")
     expect(page.get_by_text("1 lease was released.")).to_be_visible()
     assert api(stocked, "GET", f"/leases/{lease['id']}").json()["state"] == "ended"
+
+
+def test_a_passkey_is_added_and_lets_in_without_a_password(
+    demo: Demo, browser: Browser, opened: list[BrowserContext]
+) -> None:
+    context = browser.new_context(locale="en-GB")
+    opened.append(context)
+    page = context.new_page()
+    # Browsers have passkeys for names only.
+    portal = demo.url.replace("127.0.0.1", "localhost")
+    browsers = context.new_cdp_session(page)
+    browsers.send("WebAuthn.enable")
+    abilities = ("hasResidentKey", "hasUserVerification", "isUserVerified", "automaticPresenceSimulation")
+    key = {"protocol": "ctap2", "transport": "internal", **dict.fromkeys(abilities, True)}
+    browsers.send("WebAuthn.addVirtualAuthenticator", {"options": key})
+    page.goto(f"{portal}/accounts/login/?next=/accounts/2fa/webauthn/add/")
+    page.locator("#id_login").fill(demo.told["admin"]["username"])
+    page.locator("#id_password").fill(demo.told["admin"]["password"])
+    page.locator("#id_password").press("Enter")
+    # Once more, for it is the way in that changes.
+    page.locator("#id_password").fill(demo.told["admin"]["password"])
+    page.locator("#id_password").press("Enter")
+    page.get_by_label("Passwordless").check()
+    page.locator("#mfa_webauthn_add").click()
+    page.goto(f"{portal}/accounts/2fa/webauthn/")
+    expect(page.get_by_text("logs in without a password")).to_be_visible()
+    page.goto(f"{portal}/accounts/logout/")
+    page.get_by_role("button", name="Log out").last.click()
+    page.get_by_role("button", name="Log in with a passkey").click()
+    expect(page.locator(".tabs")).to_be_visible()
 
 
 # --- without a network -------------------------------------------------------------------------------------
