@@ -17,7 +17,7 @@ def blocks(text: str) -> Iterator[Block]:
     for part in text.strip("\n").split("\n\n"):
         group: list[str] = []
         kind = ""
-        for line in part.splitlines():
+        for line in filter(str.strip, part.splitlines()):
             if group and _kind(line) != kind:
                 yield Block(kind, group)
                 group = []
