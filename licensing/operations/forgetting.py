@@ -63,15 +63,17 @@ def _oldest(limit: datetime) -> datetime:
 
 
 def _in_leases(start: datetime, end: datetime) -> int:
-    rows = Lease.objects.filter(ended_at__gte=start, ended_at__lt=end)
-    names = rows.order_by().values_list("user", flat=True).distinct()
-    return sum(rows.filter(user=name).update(user=pseudonym(name)) for name in list(names))
+    leases = list(Lease.objects.filter(ended_at__gte=start, ended_at__lt=end).only("user"))
+    for lease in leases:
+        lease.user = pseudonym(lease.user)
+    return Lease.objects.bulk_update(leases, ["user"], batch_size=200)
 
 
 def _in_refusals(start: datetime, end: datetime) -> int:
-    rows = Refusal.objects.filter(at__gte=start, at__lt=end)
-    names = rows.order_by().values_list("user", flat=True).distinct()
-    return sum(rows.filter(user=name).update(user=pseudonym(name)) for name in list(names))
+    refusals = list(Refusal.objects.filter(at__gte=start, at__lt=end).only("user"))
+    for refusal in refusals:
+        refusal.user = pseudonym(refusal.user)
+    return Refusal.objects.bulk_update(refusals, ["user"], batch_size=200)
 
 
 # Kinds of events that name who used a module.
@@ -83,8 +85,7 @@ def _in_events(start: datetime, end: datetime) -> int:
     events = [event for event in rows if "user" in event.data]
     for event in events:
         event.data["user"] = pseudonym(str(event.data["user"]))
-    Event.objects.bulk_update(events, ["data"], batch_size=200)
-    return len(events)
+    return Event.objects.bulk_update(events, ["data"], batch_size=200)
 
 
 FORGETTING: Iterable[Callable[[datetime, datetime], int]] = (_in_leases, _in_refusals, _in_events)

@@ -50,6 +50,9 @@ def roll_up(now: datetime) -> int:
     done = 0
     state = _state(target)
     at = state.until
+    if at > floor_quarter(now):
+        _go_back(at, target)
+        return 0
     while at < target:
         end = min(target, start_of_day(day_of(at) + timedelta(days=1)))
         if not _store(_rolled(at, end)):
@@ -68,6 +71,14 @@ def _state(target: datetime) -> RollUp:
     refusal = Refusal.objects.aggregate(at=Min("at"))["at"]
     since = min([target, *[floor_quarter(at) for at in (lease, refusal) if at is not None]])
     return RollUp.objects.get_or_create(pk=1, defaults={"since": since, "until": since})[0]
+
+
+def _go_back(until: datetime, target: datetime) -> None:
+    """Forget what was rolled up of a time that has not come: the clock was ahead and has been corrected."""
+    with transaction.atomic():
+        if RollUp.objects.filter(pk=1, until=until).update(until=target):
+            UsageQuarter.objects.filter(start__gte=target).delete()
+            UsageDay.objects.filter(day__gt=day_of(target)).delete()
 
 
 def _rolled(start: datetime, end: datetime) -> Stretch:

@@ -280,6 +280,16 @@ def test_rolling_up_again_changes_nothing(client: ErpClient) -> None:
     assert (rows(), list(UsageDay.objects.values())) == before
 
 
+def test_after_a_clock_that_was_ahead_the_time_is_rolled_up_anew(client: ErpClient) -> None:
+    take(client)
+    roll_up(NOW + timedelta(days=3))
+    assert roll_up(NOW + timedelta(hours=1)) == 0
+    give_back(client, take(client, "BI", now=NOW + timedelta(hours=1)), NOW + timedelta(minutes=80))
+    roll_up(NOW + timedelta(hours=4))
+    assert dict(UsageDay.objects.values_list("module", "held_seconds")) == {"HANDEL": 1800, "BI": 1200}
+    assert RollUp.objects.get().until == NOW + timedelta(hours=3, minutes=45)
+
+
 def test_after_an_outage_it_catches_up_day_by_day(portal: Portal, client: ErpClient) -> None:
     use_for_days(portal, client, 4)
     roll_up(NOW + timedelta(days=5))
