@@ -15,6 +15,7 @@ MODULES = ((1, 1), (1, 50), (10, 50))
 # Per cent.
 MOST_SLOWER = 15
 FILLERS = 50
+MOST_FILLING_SECONDS = 600
 
 
 def run(bench: Bench) -> list[Part]:
@@ -27,7 +28,7 @@ def _leases(bench: Bench) -> Part:
         turns = {}
         for count in LEASES:
             folder = bench.folder / f"leases-{count}"
-            environment, target = contenders.portal_data(folder, modules=5, seats=2 * LEASES[-1])
+            environment, target = contenders.portal_data(folder, modules=5, seats=LEASES[-1])
             server = stack.enter_context(contenders.portal(environment, target, bench.log))
             live = _fill(bench, server, count, folder / "filled")
             turns[f"{count:,} live leases: checkouts and returns"] = partial(
@@ -54,8 +55,10 @@ def _fill(bench: Bench, server: contenders.Server, count: int, acked: Path) -> P
     """Take so many leases, and give the file of their ids."""
     programs = min(FILLERS, count)
     options = {"connections": programs, "paced": 0.0001, "rounds": count // programs, "loop": "C"}
-    filled = server.load(bench.program, acked=acked, **options)
-    bench.tell(f"  filled: {filled.statuses}")
+    filled = server.load(bench.program, acked=acked, seconds=MOST_FILLING_SECONDS, **options)
+    if filled.statuses != {"201": count}:
+        raise SystemExit(f"{count} leases were to be taken, and this came: {filled.statuses}")
+    bench.tell(f"  {count:,} leases taken, {filled.rate:,.0f}/s")
     ids = acked.with_suffix(".ids")
     ids.write_text("".join(f"{line.split()[2]}\n" for line in acked.read_text().splitlines()))
     return ids
