@@ -34,6 +34,7 @@ from .event_sentences import setting_name, setting_value
 from .forms import PageForm
 from .moments import moment_of
 from .settings_forms import SECTIONS, ClusterForm, SectionForm
+from .words import actor_name
 
 # How many changes are looked through for the last one of each section.
 LOOKED_BACK = 100
@@ -154,7 +155,9 @@ def _last_changes() -> dict[str, LastChange]:
         for name, form in SECTIONS.items():
             changed = [field for field in fields if field in form.base_fields]
             if changed and name not in found:
-                found[name] = LastChange(event.at, event.actor, ", ".join(map(setting_name, changed)))
+                found[name] = LastChange(
+                    event.at, actor_name(event.actor), ", ".join(map(setting_name, changed))
+                )
     return found
 
 

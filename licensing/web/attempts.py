@@ -20,6 +20,7 @@ from licensing.operations.moment import Moment
 from .access import needs
 from .diagnosis import StepLine, step_lines
 from .moments import moment_of
+from .words import ACTORS
 
 PAGE_SIZE = 50
 # The picture has a bar for each six hours.
@@ -40,6 +41,8 @@ class AttemptRow:
 
     row: ContactAttempt
     trigger: str
+    # Empty where the trigger says it already.
+    actor: str
     state: str
     seconds: float | None
     sentence: str
@@ -94,6 +97,7 @@ def _line(row: ContactAttempt) -> AttemptRow:
     return AttemptRow(
         row=row,
         trigger=str(TRIGGERS.get(row.trigger, row.trigger)),
+        actor="" if row.actor in ACTORS else row.actor,
         state=state,
         seconds=(row.finished_at - row.started_at).total_seconds() if row.finished_at else None,
         sentence=sentence(row.outcome, row.params),

@@ -12,6 +12,7 @@ from licensing.models import Event, Role
 
 from .access import needs
 from .event_sentences import event_sentence, kind_name
+from .words import actor_name
 
 PAGE_SIZE = 50
 
@@ -45,4 +46,4 @@ def events(request: HttpRequest) -> HttpResponse:
 
 
 def _line(event: Event) -> EventLine:
-    return EventLine(event.at, event.actor, kind_name(event.kind), event_sentence(event))
+    return EventLine(event.at, actor_name(event.actor), kind_name(event.kind), event_sentence(event))

@@ -2,9 +2,11 @@
 
 from django.utils.translation import gettext_lazy as _
 
+from licensing.operations.actors import COMMAND, PORTAL
 from licensing.operations.key_sentences import KEY_REFUSALS, refusal_sentence
 
 __all__ = [
+    "ACTORS",
     "CHANNELS",
     "ENDED",
     "KEY_REFUSALS",
@@ -12,6 +14,7 @@ __all__ = [
     "LIGHTS",
     "REASONS",
     "UNAVAILABLE",
+    "actor_name",
     "reason_sentence",
     "refusal_sentence",
     "unavailable_sentence",
@@ -64,6 +67,12 @@ ENDED = {
     "key_removed": _("key removed"),
 }
 
+# Whoever acts without being a user of the portal, by the name that the events keep.
+ACTORS = {
+    PORTAL.name: _("portal"),
+    COMMAND.name: _("command line"),
+}
+
 CHANNELS = {
     "sms": _("SMS"),
     "mail": _("e-mail"),
@@ -71,6 +80,11 @@ CHANNELS = {
     "page": _("page"),
     "command": _("command line"),
 }
+
+
+def actor_name(name: str) -> str:
+    """Who did something, in the reader's language; a user's name is no word."""
+    return str(ACTORS.get(name, name))
 
 
 def reason_sentence(code: str) -> str:

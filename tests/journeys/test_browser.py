@@ -231,6 +231,17 @@ def test_searching_finds_as_one_types_and_can_be_shared_as_a_link(stocked: Demo,
     expect(page.get_by_role("row")).to_have_count(2)
 
 
+def test_a_tab_leads_back_to_its_list_as_it_was_filtered(stocked: Demo, visit: Any) -> None:
+    page = visit().open("/refusals")
+    page.locator("#q").fill("axe")
+    expect(page).to_have_url(re.compile("q=axe"))
+    page.get_by_role("link", name="Events", exact=True).click()
+    page.get_by_role("link", name="Refusals", exact=True).click()
+    expect(page.locator("#q")).to_have_value("axe")
+    page.get_by_role("link", name="Refusals", exact=True).click()
+    expect(page.locator("#q")).to_have_value("")
+
+
 def test_letters_lead_to_the_tabs_but_not_while_typing(stocked: Demo, visit: Any) -> None:
     page = visit().open("/events")
     page.keyboard.press("g")

@@ -271,3 +271,13 @@ def test_pages_say_what_may_run_and_from_where(viewer: Visitor) -> None:
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
     assert settings.SESSION_COOKIE_HTTPONLY
+
+
+def test_the_other_browsers_are_logged_out_at_once(administrator: Visitor) -> None:
+    other = Client(headers={"accept-language": "en"})
+    name = administrator.user.username
+    other.post(reverse("account_login"), {"login": name, "password": PASSWORD})
+    assert "this browser" in administrator.reads("usersessions_list")
+    administrator.post("usersessions_list")
+    assert other.get(reverse("modules")).status_code == 302
+    assert administrator.get("modules").status_code == 200

@@ -80,3 +80,11 @@ def test_a_long_list_comes_in_pages(portal: Portal, viewer: Visitor) -> None:
         record("key_released", NOW, PORTAL, f"50000{number:05}")
     assert "1–50 of" in viewer.reads("events")
     assert "Newer" in viewer.reads("events", page="2")
+
+
+def test_who_is_no_user_is_named_in_the_readers_language(viewer: Visitor) -> None:
+    from licensing.operations.actors import COMMAND
+
+    Event.objects.create(kind="key_added", at=NOW, actor=COMMAND.name, subject="5000006622")
+    page = viewer.client.get("/events", headers={"accept-language": "pl"}).content.decode()
+    assert "command line" not in page
