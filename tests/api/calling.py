@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, Protocol
 
+from django.db import connections
 from django.test import Client
 
 
@@ -89,6 +90,8 @@ class FrontWay:
         self.front.__rsgi_init__(self.loop)
 
     def close(self) -> None:
+        # A process that ends takes its connections along; a thread that ends keeps its place in the pool.
+        self.front._engine._threads.submit(connections.close_all).result()
         self.front.__rsgi_del__(self.loop)
         self.loop.close()
 
