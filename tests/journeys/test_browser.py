@@ -56,6 +56,7 @@ PAGES = [
     "/accounts/logout/",
     "/accounts/password/change/",
     "/accounts/2fa/",
+    "/accounts/2fa/webauthn/",
     "/accounts/sessions/",
     "/nothing-of-the-kind",
 ]
