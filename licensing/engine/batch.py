@@ -47,10 +47,15 @@ class Done:
 
 
 class Batches:
-    """Carries batches out. `clock` gives portal time; it is asked once the write lock is held."""
+    """Carries batches out. `clock` gives portal time; it is asked once the write lock is held.
 
-    def __init__(self, clock: Callable[[], datetime]) -> None:
+    `changed` is called before the clock is asked where the installation's version has moved: whoever keeps
+    the clock in memory reads it again, so that no batch is judged by a time that a contact has corrected.
+    """
+
+    def __init__(self, clock: Callable[[], datetime], changed: Callable[[], None] = lambda: None) -> None:
         self._clock = clock
+        self._changed = changed
         self._terms: Terms | None = None
 
     def at_once(self, works: Sequence[Work]) -> list[Done]:
@@ -99,6 +104,7 @@ class Batches:
         terms = self._terms
         if terms is None or row is None or terms.version != row[0]:
             self._terms = terms = read_terms()
+            self._changed()
         return terms
 
 

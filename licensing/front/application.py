@@ -49,7 +49,7 @@ class Front:
         self._loop = loop
         self._callers = Callers()
         self._callers.look()
-        batches = Batches(self._callers.now)
+        batches = Batches(self._callers.now, self._callers.look)
         sqlite = connection.vendor == "sqlite"
         if sqlite:
             with connection.cursor() as cursor:
