@@ -85,11 +85,11 @@ def activate_offline(now: datetime, actor: Actor, code: str, channel: str) -> Of
     """
     actor.require(Role.OPERATOR)
     slots = valid_slots(now)
-    held = need_pack(slots)
     try:
         symbols = read_code(code)
     except Mistyped:
         raise _mistyped() from None
+    held = need_pack(slots)
     slot = _proven_slot(held, symbols, _count_attempt(slots))
     _use_slot(slot, held, symbols, now, actor, channel)
     renewed = {number: held_key.contact_deadline for number, held_key in entitlements().items()}

@@ -90,6 +90,7 @@ def test_the_nonce_is_drawn_once_for_a_pack_and_day(dark: Link) -> None:
 def test_an_installation_that_was_never_in_contact_has_no_pack(link: Link) -> None:
     assert refusal(offline_challenge, link.now(), "PL").code == "no_pack"
     assert refusal(enter, link, "SZ20-1PT6-J6XY-XDCK").code == "no_pack"
+    assert refusal(enter, link, "SZ20-1PT6-J6XY-XDCJ").code == "mistyped", "told before anything else"
 
 
 def test_a_pack_has_codes_for_30_days(dark: Link) -> None:
