@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 
 import pytest
@@ -12,7 +13,9 @@ from licensing.operations.errors import Refused
 
 
 def run(story: Callable[[], Awaitable[None]]) -> None:
-    asyncio.run(asyncio.wait_for(story(), 20))
+    """Run a story on a loop of its own, in a thread of its own: a browser's loop may run in this one."""
+    with ThreadPoolExecutor(1) as alone:
+        alone.submit(asyncio.run, asyncio.wait_for(story(), 20)).result()
 
 
 def doubled(works: Sequence[int]) -> list[int]:
