@@ -1,8 +1,9 @@
-"""Keeping SQLite's write-ahead log short without a commit paying for it.
+"""Keeping SQLite's write-ahead log short without a commit copying its pages.
 
 A commit that finds the log long copies its pages into the database file and flushes both: it, and all who
-share it, wait for that. A thread that does the same each second holds up no writer (SQLite, "Write-Ahead
-Logging": a PASSIVE checkpoint waits for nobody), and spares the copies of a page that was written often.
+share it, wait for that. A thread does the same each second instead (SQLite, "Write-Ahead Logging": a PASSIVE
+checkpoint takes no lock that a writer needs), and spares the copies of a page that was written often. The
+disk is still shared: a flush beside a checkpoint takes longer (docs/performance.md).
 """
 
 import logging
