@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, Protocol
@@ -80,9 +81,16 @@ class Proto:
 
 
 class FrontWay:
-    """As the front serves it: the same object that granian calls, on an event loop of the test's."""
+    """As the front serves it: the same object that granian calls, on an event loop and a thread of its own.
+
+    In the thread of the tests a browser's loop may be running.
+    """
 
     def __init__(self) -> None:
+        self.alone = ThreadPoolExecutor(1)
+        self.alone.submit(self._begin).result()
+
+    def _begin(self) -> None:
         from licensing.front.application import Front
 
         self.loop = asyncio.new_event_loop()
@@ -92,8 +100,13 @@ class FrontWay:
     def close(self) -> None:
         # A process that ends takes its connections along; a thread that ends keeps its place in the pool.
         self.front._engine._threads.submit(connections.close_all).result()
+        self.alone.submit(self._end).result()
+        self.alone.shutdown()
+
+    def _end(self) -> None:
         self.front.__rsgi_del__(self.loop)
         self.loop.close()
+        connections.close_all()
 
     def send(self, method: str, path: str, headers: dict[str, str], body: bytes, address: str) -> Reply:
         path, _, query = path.partition("?")
@@ -107,8 +120,11 @@ class FrontWay:
             authority=None,
         )
         proto = Proto(body)
-        self.loop.run_until_complete(asyncio.wait_for(self.front.__rsgi__(scope, proto), 20))
+        self.alone.submit(self._answer, scope, proto).result()
         return Reply(proto.status, dict(proto.headers), proto.sent)
+
+    def _answer(self, scope: SimpleNamespace, proto: Proto) -> None:
+        self.loop.run_until_complete(asyncio.wait_for(self.front.__rsgi__(scope, proto), 20))
 
 
 @dataclass

@@ -291,7 +291,9 @@ def test_a_passkey_is_added_and_lets_in_without_a_password(
     page.locator("#id_password").fill(demo.told["admin"]["password"])
     page.locator("#id_password").press("Enter")
     page.get_by_label("Passwordless").check()
-    page.locator("#mfa_webauthn_add").click()
+    with page.expect_response(lambda answer: answer.request.method == "POST"):
+        page.locator("#mfa_webauthn_add").click()
+    page.wait_for_load_state()
     page.goto(f"{portal}/accounts/2fa/webauthn/")
     expect(page.get_by_text("logs in without a password")).to_be_visible()
     page.goto(f"{portal}/accounts/logout/")
