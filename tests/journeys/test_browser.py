@@ -248,6 +248,7 @@ def test_letters_lead_to_the_tabs_but_not_while_typing(stocked: Demo, visit: Any
     page.keyboard.press("g")
     page.keyboard.press("t")
     expect(page).to_have_url(f"{stocked.url}/leases")
+    page.wait_for_load_state("load")  # the scripts, which search as one types, run after the field is there
     page.locator("#q").focus()
     page.keyboard.type("gm")
     expect(page.locator("#q")).to_have_value("gm")
