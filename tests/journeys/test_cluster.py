@@ -8,6 +8,7 @@ import pytest
 import requests
 
 from tests.authority_process import RunningAuthority, running_authority
+from tests.journeys.fight import Fight
 from tests.portal_process import Serve, manage, wait_until
 
 KEY, PIN = "5000006622", "0427"
@@ -110,3 +111,21 @@ def test_two_nodes_serve_one_database_and_one_may_be_killed(cluster: Cluster) ->
             assert requests.get(f"{second.url}/readyz", timeout=20).status_code == 200
             names = cluster.sql("SELECT count(*) FROM licensing_clusternode")
             assert names == [(2,)]
+
+
+@pytest.mark.full
+def test_sixty_four_clients_fight_for_five_seats_at_two_nodes(cluster: Cluster) -> None:
+    with cluster.node("a") as first:
+        first.wait_until_ready()
+        cluster.manage("a", "add_key", "--number", KEY, "--customer", "123456", "--pin", PIN)
+        token = cluster.manage("a", "add_erp_client", "Optima").splitlines()[-1]
+        cluster.manage("a", "shell", "-v", "0", "-c", SWITCH)
+        cluster.manage("a", "contact")
+        with cluster.node("b") as second:
+            second.wait_until_ready()
+            fight = Fight([first.url, second.url], token, "HANDEL", 5).run(64, 30)
+            assert fight.faults == []
+            assert fight.given > 100
+            taken = cluster.sql("SELECT taken FROM licensing_module WHERE code = 'HANDEL'")
+            assert taken == [(0,)]
+            cluster.manage("b", "check_invariants")

@@ -1,15 +1,14 @@
 """Seats judged by the contract, from outside: taken away, given back, numbered, and fought for."""
 
-import threading
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import requests
 
 from tests.authority_process import module
-from tests.journeys.portal import Portal, at, checkout_body, refusal, token_of
+from tests.journeys.fight import Fight
+from tests.journeys.portal import Portal, at, refusal, token_of
 
 
 def seats(leases: list[dict[str, Any]], code: str) -> list[int]:
@@ -107,41 +106,9 @@ def test_sixty_four_clients_fight_for_half_a_minute(portal: Portal) -> None:
 def _fight(portal: Portal, seconds: float, clients: int) -> None:
     code = f"S_FIGHT_{clients}"
     number = portal.new_key(module(code, 5))
-    until = time.monotonic() + seconds
-    held: set[int] = set()
-    lock, faults, given = threading.Lock(), [], 0
-
-    def fight() -> None:
-        nonlocal given
-        with requests.Session() as http:
-            http.trust_env = False
-            http.headers["Authorization"] = f"Bearer {portal.token}"
-            leases = f"{portal.demo.url}/api/v1/leases"
-            while time.monotonic() < until:
-                answer = http.post(leases, json=checkout_body(code), timeout=30)
-                if answer.status_code == 409:
-                    continue
-                if answer.status_code != 201:
-                    faults.append(answer.text)
-                    return
-                seat = answer.json()["modules"][0]["seat"]
-                with lock:
-                    given += 1
-                    if seat in held or not 1 <= seat <= 5:
-                        faults.append(f"seat {seat} twice")
-                    held.add(seat)
-                http.post(f"{leases}/{answer.json()['id']}/heartbeat", timeout=30)
-                with lock:
-                    held.discard(seat)
-                http.delete(f"{leases}/{answer.json()['id']}", timeout=30)
-
-    threads = [threading.Thread(target=fight) for _ in range(clients)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert faults == []
-    assert given > 10
+    fight = Fight([portal.demo.url], portal.token, code, 5).run(clients, seconds)
+    assert fight.faults == []
+    assert fight.given > 10
     assert portal.modules(number)[code]["taken"] == 0
     assert portal.run("check_invariants").status == 0
 
