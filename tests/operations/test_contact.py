@@ -1,6 +1,8 @@
 """Contact with a real authority: what it brings, and what each failure leaves as it was."""
 
+import faulthandler
 import random
+import sys
 import uuid
 from datetime import timedelta
 
@@ -238,6 +240,8 @@ def test_sixty_contacts_with_lost_answers_raise_no_suspicion(link: Link) -> None
 
 @pytest.mark.full
 def test_ten_thousand_contacts_with_lost_answers_raise_no_suspicion(link: Link) -> None:
+    # More than two years of contacts take longer than a test that hangs may.
+    faulthandler.dump_traceback_later(1500, exit=True, file=sys.__stderr__)
     contact_often(link, 10_000)
 
 
