@@ -109,11 +109,12 @@ def _database() -> dict[str, Any]:
         }
         database["CONN_MAX_AGE"] = None
     else:
-        # A pool and CONN_MAX_AGE exclude each other.
+        # A pool and CONN_MAX_AGE exclude each other. Left to itself it waits longer and longer between its
+        # attempts, up to minutes after the database is back; giving up soon, it tries anew for each who asks.
         database["ENGINE"] = "django.db.backends.postgresql"
         database["OPTIONS"] = {
             **database.get("OPTIONS", {}),
-            "pool": {"min_size": 1, "max_size": 8, "timeout": 5},
+            "pool": {"min_size": 1, "max_size": 8, "timeout": 5, "reconnect_timeout": 2},
             "connect_timeout": 5,
             "options": "-c lock_timeout=5s -c idle_in_transaction_session_timeout=60s",
         }
