@@ -75,11 +75,19 @@ class PostgresServer:
 
     def stop(self) -> None:
         """End the server at once, with its connections, and remove its folder."""
+        self.halt()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def halt(self) -> None:
+        """End the server at once, with its connections; what it stored stays for `go_on`."""
         if self._process is not None:
             self._process.send_signal(signal.SIGQUIT)
             self._process.wait(timeout=START_SECONDS)
             self._process = None
-        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def go_on(self) -> None:
+        """Start the server that was halted again, at the same address."""
+        self._start()
 
     def _make_cluster(self) -> None:
         password_file = self._folder / "password"
@@ -92,7 +100,7 @@ class PostgresServer:
         self._run(command).check_returncode()
 
     def _start(self) -> None:
-        self._port = free_port()
+        self._port = self._port or free_port()
         settings = {**self._settings, "listen_addresses": "127.0.0.1", "port": str(self._port)}
         settings |= {"unix_socket_directories": "", "max_connections": "200"}
         command = [str(binaries() / "postgres"), "-D", "data"]
