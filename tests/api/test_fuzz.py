@@ -20,7 +20,9 @@ from licensing.operations.clients import add_erp_client
 from tests.factories import NOW, Portal
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
-SETTINGS = hypothesis.settings(max_examples=15, suppress_health_check=list(hypothesis.HealthCheck))
+# The long tier looks further.
+EXAMPLES = 200 if hypothesis.settings.get_current_profile_name() == "full" else 15
+SETTINGS = hypothesis.settings(max_examples=EXAMPLES, suppress_health_check=list(hypothesis.HealthCheck))
 
 
 @pytest.fixture
