@@ -272,7 +272,7 @@ def test_a_certificate_makes_the_portal_speak_tls(tmp_path: Path, machine_id_fil
         assert f"ready at {url}" in portal.output()
         page = requests.get(f"{url}/accounts/login/", verify=str(trusted), timeout=10)
         assert page.status_code == 200
-        assert "max-age" in page.headers["Strict-Transport-Security"]
+        assert page.headers["Strict-Transport-Security"] == "max-age=31536000"
         assert all("Secure" in cookie for cookie in page.raw.headers.getlist("Set-Cookie"))
         assert requests.get(f"{url}/livez", verify=str(trusted), timeout=10).ok
         with pytest.raises(ssl.SSLError):
