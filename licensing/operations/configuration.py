@@ -48,12 +48,14 @@ def configuration() -> Configuration:
     return Configuration.objects.defer(*SECRETS).filter(pk=1).first() or Configuration()
 
 
-def stored_secrets() -> frozenset[str]:
-    """Which passwords are stored, without opening them, in one query."""
-    row = Configuration.objects.filter(pk=1).values_list(
-        *(ExpressionWrapper(Q(**{f"{name}__isnull": False}), models.BooleanField()) for name in SECRETS)
-    )
-    return frozenset(name for name, held in zip(SECRETS, row.first() or (), strict=False) if held)
+def configuration_and_secrets() -> tuple[Configuration, frozenset[str]]:
+    """The row of settings, and which passwords are stored, without opening them; in one query."""
+    held = {
+        f"holds_{name}": ExpressionWrapper(Q(**{f"{name}__isnull": False}), models.BooleanField())
+        for name in SECRETS
+    }
+    row = Configuration.objects.defer(*SECRETS).annotate(**held).filter(pk=1).first()
+    return row or Configuration(), frozenset(name for name in SECRETS if getattr(row, f"holds_{name}", False))
 
 
 def change_configuration(now: datetime, actor: Actor, **fields: Any) -> list[Change]:

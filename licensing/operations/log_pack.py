@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy
 from licensing.models import ContactAttempt, Role
 
 from .actors import Actor
-from .configuration import SECRETS, configuration, stored_secrets
+from .configuration import SECRETS, configuration_and_secrets
 from .events import record
 
 KEPT = timedelta(days=7)
@@ -173,7 +173,7 @@ def _deployment() -> dict[str, Any]:
 
 
 def _configuration() -> dict[str, Any]:
-    row, stored = configuration(), stored_secrets()
+    row, stored = configuration_and_secrets()
     names = [field.name for field in row._meta.concrete_fields if field.name not in SECRETS]
     return {name: getattr(row, name) for name in names} | {
         name: "(stored)" if name in stored else None for name in SECRETS

@@ -22,9 +22,8 @@ from licensing.operations.configuration import (
     addresses,
     change_configuration,
     changes_of_restoring,
-    configuration,
+    configuration_and_secrets,
     restore_defaults,
-    stored_secrets,
 )
 from licensing.operations.errors import Refused
 from licensing.operations.mail_queue import send_test_mail
@@ -68,7 +67,7 @@ class TestMailForm(PageForm):
 @sensitive_post_parameters("proxy_password", "smtp_password")
 def advanced(request: HttpRequest) -> HttpResponse:
     """All sections; each is saved by itself."""
-    row, stored = configuration(), stored_secrets()
+    row, stored = configuration_and_secrets()
     saved = request.POST.get("section", "")
     forms_by_name = {
         name: section_form(form, row, stored, request.POST if name == saved else None)

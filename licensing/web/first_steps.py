@@ -15,8 +15,7 @@ from licensing.operations.clock import portal_now
 from licensing.operations.configuration import (
     addresses,
     change_configuration,
-    configuration,
-    stored_secrets,
+    configuration_and_secrets,
 )
 from licensing.operations.first_steps import FirstSteps, first_steps
 
@@ -52,7 +51,7 @@ class Step:
 @sensitive_post_parameters("proxy_password", "smtp_password")
 def steps(request: HttpRequest) -> HttpResponse:
     """The steps with the forms of those that need one, each saved by itself."""
-    row, stored = configuration(), stored_secrets()
+    row, stored = configuration_and_secrets()
     saved = request.POST.get("section", "")
     forms = {
         name: section_form(form, row, stored, request.POST if name == saved else None)

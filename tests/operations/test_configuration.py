@@ -11,8 +11,8 @@ from licensing.operations.configuration import (
     change_configuration,
     changes_of_restoring,
     configuration,
+    configuration_and_secrets,
     restore_defaults,
-    stored_secrets,
 )
 from licensing.operations.errors import Refused
 from tests.factories import NOW, Portal
@@ -111,7 +111,7 @@ def test_a_password_is_stored_sealed_and_kept_when_none_is_given() -> None:
     change(proxy_host="proxy.lan", proxy_port=3128, proxy_password="zażółć")
     assert change(proxy_login="anna", proxy_password=None) == ["proxy_login"]
     assert proxy_password() == "zażółć"
-    assert stored_secrets() == {"proxy_password"}
+    assert configuration_and_secrets()[1] == {"proxy_password"}
 
 
 @pytest.mark.parametrize("moved", [{"proxy_host": "other.lan"}, {"proxy_port": 8080}])
@@ -130,13 +130,13 @@ def test_moving_to_another_proxy_with_a_new_password_keeps_the_new_one() -> None
 def test_moving_to_another_smtp_server_forgets_its_password() -> None:
     change(smtp_host="mail.lan", mail_sender="km@example.com", smtp_password="sekret")
     assert "smtp_password" in change(smtp_host="other.lan")
-    assert stored_secrets() == frozenset()
+    assert configuration_and_secrets()[1] == frozenset()
 
 
 def test_an_empty_password_forgets_the_stored_one() -> None:
     change(proxy_host="proxy.lan", proxy_port=3128, proxy_password="sekret")
     assert change(proxy_password="") == ["proxy_password"]
-    assert stored_secrets() == frozenset()
+    assert configuration_and_secrets()[1] == frozenset()
 
 
 def test_a_change_is_recorded_with_who_and_what_but_no_password() -> None:
@@ -182,5 +182,5 @@ def test_restoring_defaults_puts_everything_back_and_tells_what_changed() -> Non
         "proxy_password",
     }
     assert changes_of_restoring() == []
-    assert stored_secrets() == frozenset()
+    assert configuration_and_secrets()[1] == frozenset()
     assert Event.objects.filter(kind="configuration_defaults_restored").count() == 1

@@ -4,8 +4,9 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from licensing.models import ContactAttempt, Role
+from licensing.models import Configuration, ContactAttempt, Role
 from licensing.operations.actors import PORTAL
+from licensing.operations.cluster import note_node
 from licensing.operations.events import record
 from licensing.operations.leases import checkout
 from licensing.operations.queue_heartbeat import beat
@@ -38,7 +39,11 @@ def busy(portal: Portal) -> None:
     beat(NOW)
 
 
-def test_no_list_asks_more_than_twelve_questions(busy: None, administrator: Visitor) -> None:
+@pytest.mark.parametrize("clustered", [False, True], ids=["alone", "clustered"])
+def test_no_list_asks_more_than_twelve_questions(clustered: bool, busy: None, administrator: Visitor) -> None:
+    if clustered:
+        Configuration.objects.update(clustered=True, cluster_name="sql-erp")
+        note_node(NOW)
     too_many = {}
     for name in LISTS:
         with CaptureQueriesContext(connection) as asked:
