@@ -153,6 +153,7 @@ def module_history(request: HttpRequest, code: str) -> HttpResponse:
         "name": name,
         "lines": lines,
         "reach": rolled,
+        "used": any(line.point.peak or line.point.refused_true or line.point.refused_false for line in lines),
         "counted": any(line.point.seats is not None for line in lines),
         "peak": max((line.point.peak for line in lines), default=0),
         "full_minutes": sum(line.point.full_minutes for line in lines),

@@ -72,6 +72,13 @@
   if (window.isSecureContext && window.PublicKeyCredential) {
     document.querySelectorAll("[data-passkeys]").forEach(function (place) { place.hidden = false; });
   }
+  // allauth's script tells in this way that the browser's dialogue ended without one.
+  document.addEventListener("allauth.error", function (event) {
+    const place = document.querySelector("[data-passkey-trouble]");
+    if (!place) return;
+    event.preventDefault();
+    place.firstElementChild.hidden = false;
+  });
 
   // --- copying
   function say(button, words) {

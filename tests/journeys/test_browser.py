@@ -303,6 +303,26 @@ def test_a_passkey_is_added_and_lets_in_without_a_password(
     expect(page.locator(".tabs")).to_be_visible()
 
 
+def test_a_passkey_that_was_called_off_is_told_in_words(
+    demo: Demo, browser: Browser, opened: list[BrowserContext]
+) -> None:
+    context = browser.new_context(locale="en-GB")
+    opened.append(context)
+    page = context.new_page()
+    page.goto(f"{demo.url.replace('127.0.0.1', 'localhost')}/accounts/login/")
+    # What a browser answers when its window is closed.
+    page.evaluate(
+        """() => {
+            const over = () => Promise.reject(new DOMException("", "NotAllowedError"));
+            Object.defineProperty(navigator.credentials, "get", {value: over});
+        }"""
+    )
+    told = page.get_by_text("No passkey was used")
+    expect(told).to_be_hidden()
+    page.get_by_role("button", name="Log in with a passkey").click()
+    expect(told).to_be_visible()
+
+
 # --- without a network -------------------------------------------------------------------------------------
 
 

@@ -151,6 +151,23 @@ def test_a_module_on_two_keys_is_shown_for_each(portal: Portal, client: ErpClien
     assert peaks == ["3", "1", "2"]
 
 
+def test_a_module_that_nobody_took_says_so_in_place_of_an_empty_chart(
+    portal: Portal, used: ErpClient, viewer: Visitor
+) -> None:
+    portal.accept(KEY, [module("HANDEL", 2), module("BI", 1)], now=NOW + timedelta(hours=1))
+    text = viewer.reads("history_module", "BI")
+    assert "Nobody took this module in this period" in text
+    assert "The numbers as a table" not in text
+    assert "Nobody took" not in viewer.reads("history_module", "HANDEL")
+
+
+def test_before_anything_was_added_up_a_module_says_that_there_is_no_history(
+    portal: Portal, viewer: Visitor
+) -> None:
+    portal.accept(KEY, [module("HANDEL", 2)])
+    assert "There is no history yet The worker adds up" in viewer.reads("history_module", "HANDEL")
+
+
 @pytest.mark.parametrize("name", ["history_module", "needs"])
 def test_a_module_that_never_was_is_a_404(name: str, client: ErpClient, viewer: Visitor) -> None:
     assert viewer.get(name, "NOTHING").status_code == 404
