@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from django.db.backends.utils import CursorWrapper
 
+from .clock import UNKNOWN
 from .endings import Ending, end_leases
 from .errors import Refused
 from .lease_rows import LeaseEnd, LeaseRow, held_lease, read_ends, read_leases
@@ -89,7 +90,8 @@ def told(
 def _known(row: LeaseRow | LeaseEnd | None, call: LeaseCall, now: datetime) -> bool:
     if row is None or row.client_id != call.client_id:
         return False
-    return row.ended_at is None or row.ended_at > now - MEMORY
+    # While portal time is unknown nobody can tell how long ago it ended.
+    return row.ended_at is None or now >= UNKNOWN or row.ended_at > now - MEMORY
 
 
 def _not_found() -> Refused:

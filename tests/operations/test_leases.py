@@ -7,6 +7,7 @@ import pytest
 
 from licensing.models import Configuration, ErpClient, Event, Lease, Module, Role, Seat
 from licensing.operations.actors import Actor
+from licensing.operations.clock import UNKNOWN
 from licensing.operations.errors import Refused
 from licensing.operations.leases import (
     HeldLease,
@@ -224,6 +225,13 @@ def test_ended_lease_is_remembered_for_30_days(portal: Portal, client: ErpClient
         look(call, NOW + timedelta(days=30))
     (outcome,) = return_leases([call], NOW + timedelta(days=30))
     assert outcome is not None
+
+
+def test_ended_lease_is_told_while_portal_time_is_unknown(portal: Portal, client: ErpClient) -> None:
+    portal.accept(KEY, [module()])
+    lease = take(client)
+    give_back(client, lease, NOW)
+    assert ended(client, lease, UNKNOWN) == ("returned", NOW)
 
 
 def test_ended_lease_is_told_after_its_key_is_gone(portal: Portal, client: ErpClient) -> None:
