@@ -357,6 +357,17 @@ def test_an_answer_from_a_file_teaches_no_clock(desk: Desk) -> None:
     assert clock_offset() == timedelta(0)
 
 
+def test_an_on_line_answer_held_back_and_brought_as_a_file_teaches_no_clock(desk: Desk) -> None:
+    add(KEY)
+    export_request(NOW, OPERATOR)
+    # As a request that was sent once on-line, and never exported.
+    OpenRequest.objects.update(exported_at=None, sendings=1)
+    answer = desk.answer(granted(desk), answered_at=NOW)
+    before = clock_offset()
+    assert import_answer(NOW + timedelta(hours=48), OPERATOR, answer).is_ok
+    assert clock_offset() - before == timedelta(0)
+
+
 def test_a_removed_key_is_released_by_file(desk: Desk) -> None:
     add(KEY)
     desk.bring(granted(desk))
