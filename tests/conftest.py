@@ -69,11 +69,24 @@ def set_up_django() -> None:
     django.setup()
 
 
+def hands_out_tests(config: pytest.Config) -> bool:
+    """Tell whether this process leaves the tests to workers.
+
+    Its surroundings are theirs from the start: if it had a data folder, Django would be set up on that one
+    before they make their own, and tests at work side by side would write into the same logs.
+    """
+    return bool(config.getoption("numprocesses", None)) and not hasattr(config, "workerinput")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Give Django its surroundings before anything of ours is imported."""
     if DATABASE not in ("sqlite", "postgresql"):
         raise pytest.UsageError(f"KEYMANAGER_TEST_DATABASE is {DATABASE!r}; expected sqlite or postgresql")
     forget_the_deployment()
+    if hands_out_tests(config):
+        if DATABASE == "postgresql":
+            start_server()
+        return
     prepare_data_folder()
     if DATABASE == "postgresql":
         os.environ["KEYMANAGER_DATABASE_URL"] = start_server()
