@@ -271,15 +271,22 @@ def test_a_seat_is_freed_by_keyboard_alone(stocked: Demo, visit: Any) -> None:
     assert api(stocked, "GET", f"/leases/{lease['id']}").json()["state"] == "ended"
 
 
-def test_a_passkey_is_added_and_lets_in_without_a_password(
-    demo: Demo, browser: Browser, opened: list[BrowserContext]
-) -> None:
+@pytest.fixture
+def stranger(browser: Browser, opened: list[BrowserContext]) -> Page:
+    """A window of somebody who has not logged in."""
     context = browser.new_context(locale="en-GB")
     opened.append(context)
-    page = context.new_page()
-    # Browsers have passkeys for names only.
-    portal = demo.url.replace("127.0.0.1", "localhost")
-    browsers = context.new_cdp_session(page)
+    return context.new_page()
+
+
+def by_name(demo: Demo) -> str:
+    """The demo's address by a name: browsers have passkeys for nothing else."""
+    return demo.url.replace("127.0.0.1", "localhost")
+
+
+def test_a_passkey_is_added_and_lets_in_without_a_password(demo: Demo, stranger: Page) -> None:
+    page, portal = stranger, by_name(demo)
+    browsers = page.context.new_cdp_session(page)
     browsers.send("WebAuthn.enable")
     abilities = ("hasResidentKey", "hasUserVerification", "isUserVerified", "automaticPresenceSimulation")
     key = {"protocol": "ctap2", "transport": "internal", **dict.fromkeys(abilities, True)}
@@ -303,13 +310,9 @@ def test_a_passkey_is_added_and_lets_in_without_a_password(
     expect(page.locator(".tabs")).to_be_visible()
 
 
-def test_a_passkey_that_was_called_off_is_told_in_words(
-    demo: Demo, browser: Browser, opened: list[BrowserContext]
-) -> None:
-    context = browser.new_context(locale="en-GB")
-    opened.append(context)
-    page = context.new_page()
-    page.goto(f"{demo.url.replace('127.0.0.1', 'localhost')}/accounts/login/")
+def test_a_passkey_that_was_called_off_is_told_in_words(demo: Demo, stranger: Page) -> None:
+    page = stranger
+    page.goto(f"{by_name(demo)}/accounts/login/")
     # What a browser answers when its window is closed.
     page.evaluate(
         """() => {
