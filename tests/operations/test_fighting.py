@@ -50,8 +50,6 @@ def environment() -> dict[str, str]:
     else:
         url = urlunsplit(urlsplit(os.environ["KEYMANAGER_DATABASE_URL"])._replace(path=f"/{name}"))
     return os.environ | {
-        "KEYMANAGER_DATA": str(django_settings.KEYMANAGER.data),
-        "KEYMANAGER_KEY_FILE": str(django_settings.KEYMANAGER.key_file),
         "KEYMANAGER_DATABASE_URL": url,
         "KEYMANAGER_AUTHORITY_JWKS": str(django_settings.KEYMANAGER.authority_jwks),
         "DJANGO_SETTINGS_MODULE": "keymanager.settings",
