@@ -4,13 +4,16 @@ PYTHON ?= python3
 VENV := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev demo test test-full lint lock messages bench bench-full bench-pages screenshots clean
+.PHONY: help install install-ldap install-dev demo test test-full lint lock messages bench bench-full bench-pages screenshots clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 install: .venv/installed ## Make .venv and install what the product runs on
 	@echo ".venv is ready: make demo runs the product"
+
+install-ldap: .venv/installed ## Install besides what log-in by LDAP or Active Directory needs
+	$(VENV) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-ldap.txt
 
 install-dev: .venv/installed-dev ## Install besides what building and testing need
 

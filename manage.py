@@ -48,7 +48,7 @@ def main() -> None:
         from django.core.management import execute_from_command_line
     except ImportError:
         sys.exit("Django is missing: run `make install`, then use .venv/bin/python")
-    from keymanager.deployment import WrongSetting
+    from keymanager.wrong import WrongSetting
 
     try:
         execute_from_command_line(arguments)

@@ -15,6 +15,11 @@ from urllib.parse import quote, unquote, urlsplit
 
 import environ
 
+from licensing.directory import Directory
+
+from . import directory
+from .wrong import WrongSetting
+
 BASE = Path(__file__).resolve().parent.parent
 # Set by `serve` for its children: no setting of a deployment.
 PORT = "KEYMANAGER_PORT"
@@ -28,9 +33,11 @@ PATHS = (
     "KEYMANAGER_TLS_CERT",
     "KEYMANAGER_TLS_KEY",
     "KEYMANAGER_MACHINE_ID_FILE",
+    *directory.PATHS,
 )
 NAMES = (
     *PATHS,
+    *(name for name in directory.NAMES if name not in directory.PATHS),
     "KEYMANAGER_DATABASE_URL",
     "KEYMANAGER_AUTHORITY_URL",
     "KEYMANAGER_ALLOWED_HOSTS",
@@ -39,14 +46,6 @@ NAMES = (
 
 _LINE = re.compile(r"(?:export )?([A-Za-z_0-9]+)=.*")
 _HOST = re.compile(r"\*|\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?|\[[0-9A-Fa-f:.]+\]")
-
-
-class WrongSetting(Exception):
-    """A deployment setting that cannot be used."""
-
-    def __init__(self, name: str, found: object, expected: str) -> None:
-        super().__init__(f"{name}: found {str(found)!r}, expected {expected}")
-        self.name = name
 
 
 @dataclass(frozen=True)
@@ -64,6 +63,8 @@ class Deployment:
     tls_key: Path | None
     machine_id_file: Path
     time_zone: str
+    # The company's LDAP or Active Directory, where people log in by it.
+    directory: Directory | None = None
     # Which port the portal listens on, where `serve` has told its children.
     port: int | None = None
 
@@ -97,18 +98,20 @@ def read() -> Deployment:
     data = data_folder()
     given = _given(data)
     tls_cert, tls_key = _tls_pair(given)
+    ca_file = _ca_file(given)
     return Deployment(
         data=data,
         database_url=_database_url(given, data),
         key_file=_key_file(given, data),
         authority_url=_authority_url(given),
         authority_jwks=_authority_jwks(given),
-        ca_file=_ca_file(given),
+        ca_file=ca_file,
         allowed_hosts=_hosts(given),
         tls_cert=tls_cert,
         tls_key=tls_key,
         machine_id_file=_machine_id_file(given),
         time_zone=_time_zone(given),
+        directory=directory.read_directory(given, ca_file),
         port=int(os.environ.get(PORT) or 0) or None,
     )
 

@@ -11,6 +11,7 @@ from csp.constants import NONE, SELF
 from licensing.logs import logging_config
 
 from . import deployment
+from .wrong import WrongSetting
 
 BASE_DIR = deployment.BASE
 KEYMANAGER = deployment.read()
@@ -27,7 +28,7 @@ def _secret_key() -> str:
     except FileNotFoundError:
         return secrets.token_hex(32)
     except OSError:
-        raise deployment.WrongSetting(
+        raise WrongSetting(
             "KEYMANAGER_KEY_FILE", KEYMANAGER.key_file, "a file that this user may read"
         ) from None
     return hashlib.sha256(b"django secret key\n" + key).hexdigest()
@@ -129,6 +130,8 @@ AUTH_USER_MODEL = "licensing.User"
 AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",
     "allauth.account.auth_backends.AuthenticationBackend",
+    # Last: an account of the portal's own comes first, and works where the directory does not.
+    *(["licensing.web.directory.DirectoryBackend"] if KEYMANAGER.directory else []),
 ]
 AUTH_PASSWORD_VALIDATORS = [
     {

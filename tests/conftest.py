@@ -19,6 +19,7 @@ from tests.postgresql import PostgresServer, new_database
 
 if TYPE_CHECKING:
     from tests.factories import Portal
+    from tests.slapd import Slapd
 
 DATABASE = os.environ.get("KEYMANAGER_TEST_DATABASE", "sqlite")
 SERVER_URL = "KEYMANAGER_TEST_SERVER_URL"  # how the first process tells its workers of the server
@@ -185,3 +186,13 @@ def portal(db: None, settings: Any, tmp_path: Path) -> "Portal":
 
     settings.KEYMANAGER = settings.KEYMANAGER  # noted, so that it is put back
     return make_portal(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def slapd(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Slapd]":
+    """Return a real directory, Debian's slapd, that runs for all tests of a worker (tests/slapd.py)."""
+    from tests.slapd import Slapd
+
+    server = Slapd(tmp_path_factory.mktemp("slapd"))
+    yield server
+    server.stop()

@@ -24,5 +24,12 @@ class User(AbstractUser):
 
     role = models.CharField(_("role"), max_length=13, choices=Role.choices, default=Role.VIEWER)
 
+    # Whoever logs in by the company's LDAP or Active Directory: it knows the password and tells the role.
+    from_directory = models.BooleanField(default=False)
+
     class Meta(AbstractUser.Meta):
         constraints = [models.CheckConstraint(condition=Q(role__in=Role.values), name="user_role_known")]
+
+    def has_usable_password(self) -> bool:
+        """Whether a password lets the user in: one kept here, or the directory's."""
+        return self.from_directory or super().has_usable_password()

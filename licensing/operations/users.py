@@ -91,10 +91,16 @@ def invitation(user: User) -> tuple[str, str]:
 
 
 def invite_again(now: datetime, actor: Actor, user_id: int) -> User:
-    """Make a user's password unusable and let a new link be made, e.g. for a password forgotten."""
+    """Make a user's password unusable and let a new link be made, e.g. for a password forgotten.
+
+    Raises:
+        Refused: `not_permitted`, `user_unknown`, `directory_user`.
+    """
     actor.require(Role.ADMINISTRATOR)
     with transaction.atomic():
         user = _locked(user_id)
+        if user.from_directory:
+            raise Refused("directory_user", _("The company directory keeps this user's password."))
         user.set_unusable_password()
         user.save(update_fields=["password"])
         record("user_invited_again", now, actor, user.username)
@@ -142,7 +148,8 @@ def change_user(
     with transaction.atomic():
         administrators = list(
             User.objects.select_for_update()
-            .filter(role=Role.ADMINISTRATOR, is_active=True)
+            # Those of the directory cannot log in while it is away.
+            .filter(role=Role.ADMINISTRATOR, is_active=True, from_directory=False)
             .order_by("pk")
             .values_list("pk", flat=True)
         )

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from types import FrameType
 
 from keymanager import deployment
+from keymanager.wrong import WrongSetting
 from licensing import logs
 from licensing.operations.errors import Refused
 
@@ -63,7 +64,7 @@ def main(arguments: Sequence[str]) -> int:
         data = deployment.data_folder()
         logging.config.dictConfig(logs.logging_config(data, has_console=False))
         serve(Options(data, given.host, given.port, given.authority_port if given.demo else None))
-    except (deployment.WrongSetting, Refused) as error:
+    except (WrongSetting, Refused) as error:
         print(error, file=sys.stderr)
         return 1
     except NotPrepared as error:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
-from allauth.account.views import LoginView
+from allauth.account.views import LoginView, PasswordChangeView
 from allauth.mfa.adapter import DefaultMFAAdapter
 from django import forms
 from django.contrib import messages
@@ -29,6 +29,7 @@ from licensing.operations.users import (
     needs_first_administrator,
 )
 
+from .directory import refuse_with_reason
 from .first_steps import needs_first_steps
 from .forms import PageForm
 
@@ -48,6 +49,10 @@ class ClosedAccountAdapter(DefaultAccountAdapter):
             return reverse("first_steps")
         return reverse("modules")
 
+    def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
+        """Say so where it was not the password."""
+        refuse_with_reason(request)
+
 
 class SealedMFAAdapter(DefaultMFAAdapter):
     """Second factors are stored sealed by the key file, like every other secret."""
@@ -66,6 +71,17 @@ class PortalLoginView(LoginView):
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if needs_first_administrator():
             return redirect("first_run")
+        response: HttpResponseBase = super().dispatch(request, *args, **kwargs)
+        return response
+
+
+class PortalPasswordView(PasswordChangeView):
+    """A user's new password; whoever logs in by the company's directory changes it there."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if getattr(request.user, "from_directory", False):
+            messages.info(request, _("Your password is the company directory's: change it there."))
+            return redirect("modules")
         response: HttpResponseBase = super().dispatch(request, *args, **kwargs)
         return response
 

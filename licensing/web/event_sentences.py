@@ -105,6 +105,16 @@ KINDS: dict[str, tuple[Text, Text]] = {
         gettext_lazy("ERP client “%(subject)s” got a new token."),
     ),
     "user_added": (gettext_lazy("User added"), gettext_lazy("User “%(subject)s” was added: %(role)s.")),
+    "user_from_directory": (
+        gettext_lazy("User of the directory"),
+        gettext_lazy("User “%(subject)s” logged in by the company directory for the first time: %(role)s."),
+    ),
+    "user_left_directory_groups": (
+        gettext_lazy("User left the directory's groups"),
+        gettext_lazy(
+            "User “%(subject)s” is in none of the company directory's groups any more and was shut out."
+        ),
+    ),
     "user_invited": (
         gettext_lazy("User invited"),
         gettext_lazy("User “%(subject)s” was invited: %(role)s."),

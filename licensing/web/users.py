@@ -52,6 +52,12 @@ class ChangeForm(UserForm):
         help_text=gettext_lazy("Switching this off also logs the user out everywhere, at once."),
     )
 
+    def leave_to_directory(self) -> None:
+        """What the company's directory says is shown, not changed."""
+        for name in ("role", "email"):
+            self.fields[name].disabled = True
+            self.fields[name].help_text = _("The company directory says this, at each log-in.")
+
 
 @needs(Role.ADMINISTRATOR)
 def users(request: HttpRequest) -> HttpResponse:
@@ -82,6 +88,8 @@ def edit(request: HttpRequest, user_id: int) -> HttpResponse:
     user = _user(user_id)
     initial = {"role": user.role, "email": user.email, "is_active": user.is_active}
     form = ChangeForm(request.POST or None, initial=initial)
+    if user.from_directory:
+        form.leave_to_directory()
     if request.method == "POST" and form.is_valid():
         given = form.cleaned_data
         if form.carry_out(
@@ -104,6 +112,8 @@ def edit(request: HttpRequest, user_id: int) -> HttpResponse:
 def new_link(request: HttpRequest, user_id: int) -> HttpResponse:
     """A new link for a user who forgot his password or let the first link grow old."""
     user = _user(user_id)
+    if user.from_directory:
+        raise Http404
     if request.method == "POST":
         return _show_link(request, invite_again(portal_now(), actor(request), user_id))
     return render(request, "users/new_link.html", {"person": user})

@@ -4,7 +4,11 @@
 
   // --- on a narrow screen the tabs scroll: show the one that is open
   const open = document.querySelector(".tabs [aria-current]");
-  if (open) open.scrollIntoView({ block: "nearest", inline: "center" });
+  function showOpenTab() {
+    if (open) open.scrollIntoView({ block: "nearest", inline: "center" });
+  }
+  showOpenTab();
+  window.addEventListener("resize", showOpenTab);
 
   // --- menus: one click outside, or Escape, closes them
   document.addEventListener("click", function (event) {

@@ -6,7 +6,7 @@ import pytest
 
 from tests.house.tree import ROOT
 
-LOCKS = ["requirements.txt", "requirements-dev.txt"]
+LOCKS = ["requirements.txt", "requirements-ldap.txt", "requirements-dev.txt"]
 PINNED = re.compile(r"^([A-Za-z0-9._-]+(?:\[[a-z0-9,_-]+\])?)==(\S+)", re.MULTILINE)
 
 
@@ -41,7 +41,8 @@ def test_every_package_asked_for_is_locked(lock: str) -> None:
     assert wanted(lock.replace(".txt", ".in")) <= set(blocks(lock))
 
 
-def test_both_locks_agree_on_versions() -> None:
-    product, tests = (dict(PINNED.findall((ROOT / lock).read_text())) for lock in LOCKS)
-    shared = product.keys() & tests.keys()
-    assert {name: product[name] for name in shared} == {name: tests[name] for name in shared}
+def test_the_locks_agree_on_versions() -> None:
+    *product, tests = (dict(PINNED.findall((ROOT / lock).read_text())) for lock in LOCKS)
+    for locked in product:
+        shared = locked.keys() & tests.keys()
+        assert {name: locked[name] for name in shared} == {name: tests[name] for name in shared}

@@ -7,7 +7,7 @@ import pytest
 import trustme
 
 from keymanager import deployment
-from keymanager.deployment import WrongSetting
+from keymanager.wrong import WrongSetting
 from tests.portal_process import manage
 
 
