@@ -1,7 +1,7 @@
 """Pictures of every page: `python -m tools.screenshots [FOLDER]` (screenshots/).
 
-It runs the demo on a data folder of its own, fills it with keys, leases and a refusal, and visits every page
-in both languages, both themes, wide and narrow.
+It runs the demo on a data folder of its own, fills it with keys, a year of use, leases and refusals, and visits
+every page in both languages, both themes and three widths.
 """
 
 import json
@@ -24,7 +24,7 @@ from tests.postgresql import free_port
 ROOT = Path(__file__).resolve().parent.parent
 MANAGE = [sys.executable, str(ROOT / "manage.py")]
 START_SECONDS = 90
-WIDTHS = {1440: 900, 390: 844}
+WIDTHS = {1440: 900, 1024: 768, 390: 844}
 LANGUAGES = ("pl", "en")
 THEMES = ("light", "dark")
 SETTLE_MILLISECONDS = 400
@@ -89,12 +89,13 @@ def demo(folder: Path) -> Iterator[dict[str, Any]]:
 
 
 def fill(folder: Path, portal: dict[str, Any]) -> None:
-    """Give the pages something to show: four keys, one with a wrong PIN, leases, and a refusal."""
+    """Give the pages something to show: four keys, one with a wrong PIN, a past, leases, and a refusal."""
     keys = [(key["number"], key["customer"], key["pin"]) for key in portal["keys"]]
     environment = {**os.environ, "KEYMANAGER_DATA": str(folder)}
     for number, customer, pin in [*keys, ("5000006625", "123456", "9999")]:
         command = [*MANAGE, "add_key", "--number", number, "--customer", customer, "--pin", pin]
         subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([sys.executable, "-m", "tools.past"], cwd=ROOT, env=environment, check=True)
     names = ["anna.nowak", "jan.kowalski", "ewa.wiśniewska", "piotr.zieliński", "maria.lewandowska"]
     for number, name in enumerate(names, 17):
         lease = {
@@ -128,7 +129,7 @@ def log_in(page: Page, portal: dict[str, Any]) -> None:
 
 
 def take(page: Page, portal: dict[str, Any], pages: dict[str, str], target: Path) -> None:
-    """Take one picture of each page, at both widths."""
+    """Take one picture of each page, at each width."""
     for name, path in pages.items():
         page.goto(f"{portal['portal']}/{path}")
         for width, height in WIDTHS.items():
