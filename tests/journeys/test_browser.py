@@ -3,94 +3,15 @@
 import re
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from tests.journeys.windows import NARROW, OTHER_KEY, api, checkout
 from tests.portal_process import Demo
-
-KEY, OTHER_KEY = "5000006622", "5000006623"
-WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
-PAGES = [
-    "/",
-    f"/modules/{KEY}/HANDEL",
-    "/leases",
-    "/leases?group=user",
-    "/leases?group=module",
-    "/first-steps",
-    "/glossary",
-    "/leases/release?user=axe.user",
-    "/configuration",
-    "/configuration/keys/add",
-    f"/configuration/keys/{KEY}/edit",
-    f"/configuration/keys/{KEY}/bind",
-    f"/configuration/keys/{KEY}/remove",
-    "/configuration/contact?since=2026-01-01T00:00:00.000000Z",
-    "/configuration/contacts",
-    "/configuration/diagnosis",
-    "/configuration/mails",
-    "/configuration/logs",
-    "/configuration/offline",
-    "/configuration/advanced",
-    "/configuration/advanced/defaults",
-    "/refusals",
-    "/refusals/hours",
-    "/history",
-    "/history/HANDEL",
-    "/history/HANDEL?by=hour&days=7",
-    "/history/HANDEL/needs",
-    "/events",
-    "/clients",
-    "/clients/add",
-    "/clients/1/edit",
-    "/clients/1/token",
-    "/users",
-    "/users/invite",
-    "/users/1/edit",
-    "/users/1/link",
-    "/accounts/logout/",
-    "/accounts/password/change/",
-    "/accounts/2fa/",
-    "/accounts/2fa/webauthn/",
-    "/accounts/sessions/",
-    "/nothing-of-the-kind",
-]
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """A demo that runs as long as this module's tests."""
-    with Demo(tmp_path_factory.mktemp("demo") / "var") as running:
-        yield running.wait_until_ready()
-
-
-@pytest.fixture(scope="module")
-def stocked(demo: Demo) -> Demo:
-    """A demo with a key, somebody who holds modules, and somebody who was refused."""
-    demo.manage("add_key", "--number", KEY, "--customer", "123456", "--pin", "0427")
-    assert checkout(demo, "axe.user", "HANDEL", "KASA").status_code == 201
-    assert checkout(demo, "axe.user", "NOTHING").status_code == 422
-    return demo
-
-
-def api(demo: Demo, method: str, path: str, **options: Any) -> requests.Response:
-    headers = {"Authorization": f"Bearer {demo.told['erp_client_token']}"}
-    return requests.request(method, f"{demo.url}/api/v1{path}", headers=headers, timeout=10, **options)
-
-
-def checkout(demo: Demo, user: str, *modules: str) -> requests.Response:
-    body = {
-        "modules": list(modules),
-        "workstation": f"PC-{user}",
-        "user": user,
-        "program": {"name": "ERP Optima", "version": "2026.5.1", "built_on": "2026-09-01"},
-    }
-    return api(demo, "POST", "/leases", json=body)
 
 
 def authority_mode(demo: Demo, mode: str) -> None:
@@ -102,76 +23,6 @@ def desk(demo: Demo, message: str) -> str:
     """What the vendor's desk answers to an activation message."""
     url = f"{demo.told['authority']}/desk/answer"
     return str(requests.post(url, json={"message": message}, timeout=10).json()["code"])
-
-
-@dataclass
-class Visit:
-    """A browser window, and what went wrong in it: errors on its console, requests that left the portal."""
-
-    page: Page
-    demo: Demo
-    faults: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.page.on("console", self._hear)
-        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
-        self.page.route("**/*", self._watch)
-
-    def _hear(self, message: Any) -> None:
-        # A page that is meant to be a 404 is one.
-        if message.type in ("error", "warning") and "nothing-of-the-kind" not in self.page.url:
-            self.faults.append(f"{self.page.url}: {message.text}")
-
-    def _watch(self, route: Route) -> None:
-        if not route.request.url.startswith((self.demo.url + "/", "data:")):
-            self.faults.append(f"left the portal: {route.request.url}")
-        route.continue_()
-
-    def open(self, path: str) -> Page:
-        self.page.goto(self.demo.url + path)
-        return self.page
-
-    def log_in(self) -> "Visit":
-        self.open("/accounts/login/")
-        self.page.locator("#id_login").fill(self.demo.told["admin"]["username"])
-        self.page.locator("#id_password").fill(self.demo.told["admin"]["password"])
-        self.page.locator("#id_password").press("Enter")
-        expect(self.page.locator(".tabs")).to_be_visible()
-        return self
-
-
-@pytest.fixture(scope="module")
-def session(demo: Demo, browser: Browser) -> Any:
-    """The cookies of an administrator, so that not every test logs in."""
-    context = browser.new_context()
-    Visit(context.new_page(), demo).log_in()
-    state = context.storage_state()
-    context.close()
-    return state
-
-
-@pytest.fixture
-def opened(browser: Browser) -> Iterator[list[BrowserContext]]:
-    contexts: list[BrowserContext] = []
-    yield contexts
-    for context in contexts:
-        context.close()
-
-
-@pytest.fixture
-def visit(demo: Demo, browser: Browser, session: Any, opened: list[BrowserContext]) -> Iterator[Any]:
-    """Opens a window as an administrator; afterwards nothing may have gone wrong in any."""
-    visits: list[Visit] = []
-
-    def start(language: str = "en", viewport: Any = WIDE, **options: Any) -> Visit:
-        locale = {"en": "en-GB", "pl": "pl-PL"}[language]
-        context = browser.new_context(storage_state=session, locale=locale, viewport=viewport, **options)
-        opened.append(context)
-        visits.append(Visit(context.new_page(), demo))
-        return visits[-1]
-
-    yield start
-    assert [fault for each in visits for fault in each.faults] == []
 
 
 # --- the main job ------------------------------------------------------------------------------------------
@@ -253,22 +104,6 @@ def test_letters_lead_to_the_tabs_but_not_while_typing(stocked: Demo, visit: Any
     page.keyboard.type("gm")
     expect(page.locator("#q")).to_have_value("gm")
     expect(page).to_have_url(re.compile("q=gm"))
-
-
-def test_a_seat_is_freed_by_keyboard_alone(stocked: Demo, visit: Any) -> None:
-    lease = checkout(stocked, "keyboard.user", "KASA").json()
-    page = visit().open("/leases?q=keyboard.user")
-    link = page.get_by_role("link", name="Release keyboard.user")
-    for _ in range(60):
-        if link.evaluate("element => element === document.activeElement"):
-            break
-        page.keyboard.press("Tab")
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name="Release 1 lease?")).to_be_visible()
-    page.get_by_label("Reason").focus()
-    page.keyboard.press("Enter")
-    expect(page.get_by_text("1 lease was released.")).to_be_visible()
-    assert api(stocked, "GET", f"/leases/{lease['id']}").json()["state"] == "ended"
 
 
 @pytest.fixture
@@ -389,50 +224,6 @@ def test_without_javascript_the_window_still_works(dark: Demo, visit: Any) -> No
 
 
 # --- for everybody -----------------------------------------------------------------------------------------
-
-
-def violations(page: Page) -> list[str]:
-    found = Axe().run(page).response["violations"]
-    return [
-        f"{each['id']}: {node['target']} {node['html'][:120]}" for each in found for node in each["nodes"]
-    ]
-
-
-@pytest.mark.parametrize(
-    ("language", "theme"),
-    [
-        ("en", "light"),
-        ("pl", "dark"),
-        pytest.param("en", "dark", marks=pytest.mark.full),
-        pytest.param("pl", "light", marks=pytest.mark.full),
-    ],
-)
-def test_no_page_shuts_anybody_out_or_is_wider_than_a_telephone(
-    language: str, theme: Any, stocked: Demo, visit: Any
-) -> None:
-    window = visit(language, color_scheme=theme)
-    found = {}
-    for path in PAGES:
-        window.page.set_viewport_size(WIDE)
-        page = window.open(path)
-        wrong = violations(page)
-        page.set_viewport_size(NARROW)
-        if page.evaluate("document.documentElement.scrollWidth") > NARROW["width"]:
-            wrong.append("too wide")
-        if wrong:
-            found[path] = wrong
-    assert found == {}
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_no_page_before_the_log_in_shuts_anybody_out(
-    theme: Any, demo: Demo, browser: Browser, opened: list[BrowserContext]
-) -> None:
-    context = browser.new_context(color_scheme=theme)
-    opened.append(context)
-    window = Visit(context.new_page(), demo)
-    for path in ("/accounts/login/", "/invitations/MQ/x", "/accounts/inactive/"):
-        assert violations(window.open(path)) == [], path
 
 
 def test_light_and_dark_are_chosen_and_remembered(demo: Demo, visit: Any) -> None:
