@@ -11,8 +11,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from concurrent_log_handler import ConcurrentTimedRotatingFileHandler
-
 FILE = "keymanager.log"
 DAYS_KEPT = 30
 # A file a day, more where it grows beyond this; so at most some 150 MiB are kept.
@@ -80,6 +78,9 @@ class LogFile(logging.Handler):
             self.handleError(record)
 
     def _open(self) -> logging.Handler:
+        # Loaded by those who write; most processes of most starts have nothing to say.
+        from concurrent_log_handler import ConcurrentTimedRotatingFileHandler
+
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = ConcurrentTimedRotatingFileHandler(
             str(self._folder / FILE),

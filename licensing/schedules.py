@@ -37,6 +37,7 @@ REPEATED = (
 AT_START = ("queue_heartbeat", "contact", "tidy_leases")
 
 
+@transaction.atomic
 def declare(now: datetime) -> None:
     """Store each schedule once under its name, due at `now` (local time), and drop all others.
 
@@ -56,14 +57,13 @@ def _declare(repeated: Repeated, now: datetime) -> None:
         "kwargs": repr({"q_options": {"timeout": repeated.seconds}}),
         "next_run": now,
     }
-    with transaction.atomic():
-        # Django-q does not mind two of one name.
-        first = Schedule.objects.filter(name=repeated.name).order_by("pk").first()
-        if first is None:
-            Schedule.objects.create(name=repeated.name, **fields)
-        else:
-            Schedule.objects.filter(name=repeated.name).exclude(pk=first.pk).delete()
-            Schedule.objects.filter(pk=first.pk).update(**fields)
+    # Django-q does not mind two of one name.
+    first = Schedule.objects.filter(name=repeated.name).order_by("pk").first()
+    if first is None:
+        Schedule.objects.create(name=repeated.name, **fields)
+    else:
+        Schedule.objects.filter(name=repeated.name).exclude(pk=first.pk).delete()
+        Schedule.objects.filter(pk=first.pk).update(**fields)
 
 
 def seconds_of(name: str) -> int:

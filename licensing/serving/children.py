@@ -54,7 +54,7 @@ def environment_of(options: Options) -> dict[str, str]:
     }
 
 
-def portal_children(options: Options) -> list[Child]:
+def portal_children(options: Options) -> tuple[Child, Child, Child]:
     """The front, the pages behind it, and the worker."""
     environment = environment_of(options)
     pages_port = free_port()
@@ -64,11 +64,11 @@ def portal_children(options: Options) -> list[Child]:
     pages = (*web, "pages", "--host", "127.0.0.1", "--port", str(pages_port))
     worker = (*run_module(), "manage", "worker")
     behind = f"http://127.0.0.1:{pages_port}/livez"
-    return [
+    return (
         Child("web server", front, environment | between, partial(_web_sign, f"{options.url}/livez")),
         Child("pages", pages, environment | between, partial(_web_sign, behind)),
         Child("worker", worker, environment, partial(sign_of_life, options.data)),
-    ]
+    )
 
 
 def _web_sign(url: str) -> object:

@@ -157,11 +157,14 @@ def _prepare(options: Options, supervisor: Supervisor) -> None:
 def _start_portal(options: Options, supervisor: Supervisor) -> None:
     """Start web servers and worker and wait for them."""
     before = sign_of_life(options.data)
-    for child in portal_children(options):
+    front, pages, worker = portal_children(options)
+    for child in (front, pages, worker):
         if not supervisor.is_stopping:
             supervisor.start(child)
-    # Asked through the front, the log-in page shows that both servers are there.
-    _wait(supervisor, "the web server", lambda: answers(f"{options.url}/accounts/login/"))
+    # Asked through the front, the log-in page shows that both servers are there. The pages are asked before,
+    # for the front keeps a question to them for longer than they may need.
+    login = f"{options.url}/accounts/login/"
+    _wait(supervisor, "the web server", lambda: pages.is_alive() and answers(login))
     _wait(supervisor, "the worker", lambda: sign_of_life(options.data) != before)
 
 
@@ -172,7 +175,7 @@ def _wait(supervisor: Supervisor, what: str, is_ready: Callable[[], bool]) -> No
         if time.monotonic() > tell_at:
             supervisor.tell(f"{what} is not ready yet")
             tell_at = math.inf
-        supervisor.look_after(0.1)
+        supervisor.look_after(LOOK_SECONDS)
 
 
 def _greet(options: Options) -> None:

@@ -37,6 +37,10 @@ class Child:
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     sign_of_life: Callable[[], object] | None = None
 
+    def is_alive(self) -> bool:
+        """Whether there is a sign of life now."""
+        return self.sign_of_life is not None and bool(self.sign_of_life())
+
 
 def _output_file(path: Path) -> IO[bytes]:
     """Where a child prints to: never to whoever started us, who may read nothing and so block it."""
@@ -143,7 +147,7 @@ class Supervisor:
         while not self.is_stopping and time.monotonic() < until:
             for supervised in self._children:
                 supervised.look_after()
-            self._stop.wait(LOOK_SECONDS)
+            self._stop.wait(min(LOOK_SECONDS, seconds))
 
     def run(self) -> None:
         """Look after the children until asked to stop."""
