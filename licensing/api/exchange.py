@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from django.utils.functional import Promise
 
-from licensing.operations.errors import Refused
+from licensing.operations.errors import Refused, Shared
 
 from .languages import speaking
 from .problems import PROBLEMS
@@ -93,8 +93,18 @@ def _plain(value: Any) -> Any:
     """Instants as the contract writes them, at any depth; lazy sentences as text."""
     if isinstance(value, datetime):
         return instant(value)
+    if isinstance(value, Shared):
+        return _once(value)
     if isinstance(value, dict):
         return {name: _plain(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(inner) for inner in value]
     return str(value) if isinstance(value, Promise) else value
+
+
+def _once(shared: Shared) -> msgspec.Raw:
+    """What many answers have in common, rendered for the first of them."""
+    if shared.rendered is None:
+        shared.rendered = msgspec.Raw(_encode({name: _plain(value) for name, value in shared.items()}))
+    rendered: msgspec.Raw = shared.rendered
+    return rendered

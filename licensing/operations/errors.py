@@ -3,6 +3,16 @@
 from typing import Any
 
 
+class Shared(dict[str, Any]):
+    """A part of what many refusals add, and may be long: an edge renders it once, and keeps that with it."""
+
+    __slots__ = ("rendered",)
+
+    def __init__(self, **members: Any) -> None:
+        super().__init__(**members)
+        self.rendered: Any = None
+
+
 class Refused(Exception):
     """A rule says no: `code` for programs, logs and tests, `detail` for people.
 

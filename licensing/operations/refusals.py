@@ -1,16 +1,17 @@
 """Refused checkouts: what they say, and that they are recorded."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import ceil
-from typing import Any
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 from django.db.backends.utils import CursorWrapper
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from .errors import Refused
+from .errors import Refused, Shared
 from .lease_rows import encode
 from .lease_values import CheckoutRequest
 from .seats import Place, Stock
@@ -61,14 +62,11 @@ def _added(refusal: Refusal) -> dict[str, Any]:
     return {}
 
 
-@dataclass(frozen=True, slots=True)
-class _Holding:
-    """A seat that is held, by whom, and when it falls free by itself."""
+class _Holding(NamedTuple):
+    """A seat that is held: by whom, since when, and when it falls free by itself."""
 
-    workstation: str
-    user: str
+    holder: Shared
     taken_at: datetime
-    last_seen_at: datetime
     ends_at: datetime
 
 
@@ -82,7 +80,7 @@ def full_modules(
     """The refusals `no_free_seat` with each full module's numbers, holders and next free seat."""
     offers = [offer for refusal in refusals for found in refusal.offers.values() for offer in found]
     holdings = _holdings(cursor, {s.module_id for o in offers if (s := stock.get(o.place)) is not None})
-    told: dict[tuple[Offer, ...], dict[str, Any]] = {}
+    told: dict[tuple[Offer, ...], Shared] = {}
     refused = []
     for refusal in refusals:
         modules = []
@@ -105,7 +103,7 @@ def _full_module(
     stock: Mapping[Place, Stock],
     holdings: Mapping[int, list[_Holding]],
     terms: Terms,
-) -> dict[str, Any]:
+) -> Shared:
     """One module's numbers, summed over the keys that are only full."""
     seats, held, next_ones = 0, [], []
     for offer in offers:
@@ -114,17 +112,13 @@ def _full_module(
         mine = holdings.get(module.module_id, []) if module is not None else []
         held += mine
         next_ones.append(_next_free_at(offer.module.seats or 0, mine))
-    holders = [
-        {"workstation": h.workstation, "user": h.user, "taken_at": h.taken_at, "last_seen_at": h.last_seen_at}
-        for h in held
-    ]
-    return {
-        "code": code,
-        "seats": seats,
-        "taken": len(held),
-        "next_free_at": min((at for at in next_ones if at is not None), default=None),
-        "holders": holders if terms.name_holders else [],
-    }
+    return Shared(
+        code=code,
+        seats=seats,
+        taken=len(held),
+        next_free_at=min((at for at in next_ones if at is not None), default=None),
+        holders=[holding.holder for holding in held] if terms.name_holders else [],
+    )
 
 
 def _next_free_at(seats: int, held: Sequence[_Holding]) -> datetime | None:
@@ -135,18 +129,39 @@ def _next_free_at(seats: int, held: Sequence[_Holding]) -> datetime | None:
 
 
 def _holdings(cursor: CursorWrapper, module_ids: Iterable[int]) -> dict[int, list[_Holding]]:
+    """The seats held of each module, the oldest lease first."""
     words = words_of(cursor)
     cursor.execute(
-        'SELECT s.module_id, l.workstation, l."user", l.taken_at, l.last_seen_at, l.expires_at, s.ends_at'  # noqa: S608
-        " FROM licensing_seat s JOIN licensing_lease l ON l.id = s.lease_id"
-        f" WHERE s.module_id IN {words.among('number')} ORDER BY l.taken_at, s.module_id, s.number",
+        "SELECT module_id, lease_id, ends_at FROM licensing_seat WHERE lease_id IS NOT NULL"  # noqa: S608
+        f" AND module_id IN {words.among('number')} ORDER BY module_id, number",
         [words.members(module_ids)],
     )
+    seats = cursor.fetchall()
+    leases = _holding_leases(cursor, {lease_id for _, lease_id, _ in seats})
     found: dict[int, list[_Holding]] = {}
-    for module_id, workstation, user, *instants in cursor.fetchall():
-        taken_at, last_seen_at, *ends = [words.read_instant(at) for at in instants if at is not None]
-        holding = _Holding(workstation, user, taken_at, last_seen_at, min(ends))
+    for module_id, lease_id, ends_at in seats:
+        holding = leases[lease_id]
+        if ends_at is not None:
+            holding = holding._replace(ends_at=min(holding.ends_at, words.read_instant(ends_at)))
         found.setdefault(module_id, []).append(holding)
+    for held in found.values():
+        held.sort(key=attrgetter("taken_at"))
+    return found
+
+
+def _holding_leases(cursor: CursorWrapper, lease_ids: Collection[Any]) -> dict[Any, _Holding]:
+    """Leases that hold seats, by their ids: each is read and made once, however many modules it has."""
+    words = words_of(cursor)
+    cursor.execute(
+        'SELECT id, workstation, "user", taken_at, last_seen_at, expires_at FROM licensing_lease'  # noqa: S608
+        f" WHERE id IN {words.among('id')}",
+        [words.members(lease_ids)],
+    )
+    found = {}
+    for lease_id, workstation, user, *instants in cursor.fetchall():
+        taken_at, last_seen_at, expires_at = [words.read_instant(at) for at in instants]
+        holder = Shared(workstation=workstation, user=user, taken_at=taken_at, last_seen_at=last_seen_at)
+        found[lease_id] = _Holding(holder, taken_at, expires_at)
     return found
 
 

@@ -1,13 +1,16 @@
 """`/api/v1/leases…` to the letter of the contract."""
 
+import json
 import uuid
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
 
+from licensing.api.exchange import problem
 from licensing.models import Lease, Refusal
 from licensing.operations.actors import COMMAND
+from licensing.operations.errors import Refused, Shared
 from licensing.operations.leases import release
 from tests.factories import KEY, NOW, OTHER_KEY, Portal, module
 
@@ -68,6 +71,17 @@ def test_checkout_takes_all_modules_or_none(api: Api) -> None:
         row["code"]: row["taken"] for row in api.call("GET", "/modules").json["modules"] if row["key"] == KEY
     }
     assert (taken["KASA"], taken["HANDEL"]) == (0, 0)
+
+
+def test_what_refusals_share_is_rendered_once() -> None:
+    holder = Shared(workstation="PC-017", taken_at=datetime(2026, 11, 24, 8, tzinfo=UTC))
+    full = Shared(code="HANDEL", next_free_at=None, holders=[holder])
+    first = problem(Refused("no_free_seat", modules=[full]), "pl")
+    full["code"] = holder["workstation"] = "not looked at again"
+    second = problem(Refused("no_free_seat", modules=[full]), "en")
+    told = [json.loads(answer.body)["modules"] for answer in (first, second)]
+    holders = [{"workstation": "PC-017", "taken_at": "2026-11-24T08:00:00.000000Z"}]
+    assert told == [[{"code": "HANDEL", "next_free_at": None, "holders": holders}]] * 2
 
 
 def test_without_a_key_a_full_key_gives_way_to_the_next(api: Api) -> None:

@@ -413,6 +413,22 @@ def test_batch_takes_more_seats_than_ever_before(portal: Portal, client: ErpClie
     assert leases(outcomes) == ["given"] * 9 + ["no_free_seat"] * 3
 
 
+def test_refusals_of_a_batch_read_the_holders_once_for_all(
+    portal: Portal, client: ErpClient, django_assert_max_num_queries
+) -> None:
+    portal.accept(KEY, [module(f"M{place}", 2) for place in range(5)])
+    codes = [f"M{place}" for place in range(5)]
+    take(client, *codes)
+    take(client, *codes)
+    with django_assert_max_num_queries(16):  # 7 of them read the terms, which the engine keeps
+        outcomes = checkout([request(client, *codes) for _ in range(20)], NOW)
+    assert leases(outcomes) == ["no_free_seat"] * 20
+    told = [outcome.data["modules"] for outcome in outcomes if isinstance(outcome, Refused)]
+    # The same object, for a long one is then rendered once, too.
+    assert all(module is first for modules in told for module, first in zip(modules, told[0], strict=True))
+    assert all(full["holders"][1] is told[0][0]["holders"][1] for full in told[0])
+
+
 def test_statements_of_a_batch_do_not_grow_with_it(
     portal: Portal, client: ErpClient, django_assert_max_num_queries
 ) -> None:
