@@ -1,10 +1,14 @@
-"""The OpenAPI 3.1 document, made from the same types that parse and render."""
+"""The OpenAPI 3.1 document, made from the same types that parse and render.
+
+The document itself is in English; the page of it for people says its sentences in the reader's language.
+"""
 
 from functools import lru_cache
 from typing import Any
 
 import msgspec
 from django.conf import settings
+from django.utils.translation import gettext_noop
 
 from . import messages
 from .exchange import Answer, Call
@@ -47,14 +51,14 @@ def _paths() -> dict[str, Any]:
     return {
         "/leases": {"post": _checkout()},
         "/leases/{id}": {
-            "get": _operation("look", "Look at a lease", "LookAnswer", _LEASE_REFUSALS, [_ID]),
+            "get": _operation("look", gettext_noop("Look at a lease"), "LookAnswer", _LEASE_REFUSALS, [_ID]),
             "delete": _return(),
         },
         "/leases/{id}/heartbeat": {"post": _heartbeat()},
         "/modules": {
             "get": _operation(
                 "modules",
-                "Ask for the modules without taking one",
+                gettext_noop("Ask for the modules without taking one"),
                 "ModulesAnswer",
                 (*_READ_REFUSALS, 422),
                 [_query("built_on", {"type": "string", "format": "date"})],
@@ -63,14 +67,16 @@ def _paths() -> dict[str, Any]:
         "/grants/{key}": {
             "get": _operation(
                 "grant",
-                "Fetch the vendor's signed grant of an active key",
+                gettext_noop("Fetch the vendor's signed grant of an active key"),
                 "GrantAnswer",
                 _LEASE_REFUSALS,
                 [{"name": "key", "in": "path", "required": True, "schema": {"type": "string"}}],
             )
         },
         "/status": {
-            "get": _operation("status", "Ask how the portal and its keys are", "StatusAnswer", _READ_REFUSALS)
+            "get": _operation(
+                "status", gettext_noop("Ask how the portal and its keys are"), "StatusAnswer", _READ_REFUSALS
+            )
         },
     }
 
@@ -80,16 +86,23 @@ def _checkout() -> dict[str, Any]:
         "name": "Idempotency-Key",
         "in": "header",
         "required": False,
-        "description": "The same key with the same body gives the same lease for 24 h.",
+        "description": gettext_noop("The same key with the same body gives the same lease for 24 h."),
         "schema": {"type": "string", "minLength": 1, "maxLength": 64},
     }
     operation = _operation(
-        "checkout", "Take a lease: all modules or none", "LeaseAnswer", _CHECKOUT_REFUSALS, [header]
+        "checkout",
+        gettext_noop("Take a lease: all modules or none"),
+        "LeaseAnswer",
+        _CHECKOUT_REFUSALS,
+        [header],
     )
     created = operation["responses"].pop("200")
     created["headers"] = {
         "Location": {"schema": {"type": "string"}},
-        "Idempotency-Replayed": {"schema": {"const": "true"}, "description": "The lease was given before."},
+        "Idempotency-Replayed": {
+            "schema": {"const": "true"},
+            "description": gettext_noop("The lease was given before."),
+        },
     }
     operation["responses"]["201"] = created
     operation["requestBody"] = {
@@ -100,13 +113,17 @@ def _checkout() -> dict[str, Any]:
 
 
 def _heartbeat() -> dict[str, Any]:
-    return _operation("heartbeat", "Keep a lease alive", "HeartbeatAnswer", (*_LEASE_REFUSALS, 410), [_ID])
+    return _operation(
+        "heartbeat", gettext_noop("Keep a lease alive"), "HeartbeatAnswer", (*_LEASE_REFUSALS, 410), [_ID]
+    )
 
 
 def _return() -> dict[str, Any]:
-    operation = _operation("return", "Return a lease, however often", "LookAnswer", _LEASE_REFUSALS, [_ID])
+    operation = _operation(
+        "return", gettext_noop("Return a lease, however often"), "LookAnswer", _LEASE_REFUSALS, [_ID]
+    )
     del operation["responses"]["200"]
-    operation["responses"]["204"] = {"description": "The lease holds nothing any more."}
+    operation["responses"]["204"] = {"description": gettext_noop("The lease holds nothing any more.")}
     return operation
 
 

@@ -3,6 +3,8 @@
 from typing import Any
 
 from django.template.loader import render_to_string
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from licensing.operations.errors import Refused
 
@@ -17,17 +19,51 @@ POLICY = (
 )
 PROBLEMS_PATH = "/problems"
 
+# What each message is, for the page; the document says it in English, from the types.
+SCHEMAS = {
+    "Activation": gettext_lazy("Proof that an activation code renewed the deadline."),
+    "CheckoutBody": gettext_lazy(
+        "What one log-in asks for: “modules” all or none, each of “optional” if it can be had."
+    ),
+    "GrantAnswer": gettext_lazy("The vendor's signed grant of a key, as it came."),
+    "HealthAnswer": gettext_lazy("Whether the portal works, for those who watch over it."),
+    "HeartbeatAnswer": gettext_lazy("Until when the lease lives now, and which modules it has lost."),
+    "KeyStatusAnswer": gettext_lazy("How one virtual key is."),
+    "LeaseAnswer": gettext_lazy("A lease as checkout tells it."),
+    "LeasedModule": gettext_lazy("A module that a lease holds, with the key and the seat."),
+    "LookAnswer": gettext_lazy("A lease as a look at it tells it; the last two only when it has ended."),
+    "ModuleAnswer": gettext_lazy(
+        "A module on one key: what was bought, what is free, and whether it may be taken."
+    ),
+    "ModulesAnswer": gettext_lazy("Every module of every key."),
+    "NotTaken": gettext_lazy("A module of “optional” that was not to be had, and why."),
+    "Problem": gettext_lazy(
+        "A refusal (RFC 9457); some codes add members, see the page that “type” leads to."
+    ),
+    "Program": gettext_lazy(
+        "The ERP program that asks; “built_on” decides where a module's warranty has passed."
+    ),
+    "StatusAnswer": gettext_lazy("How the portal and its keys are."),
+}
+PLACES = {
+    "path": gettext_lazy("in the path"),
+    "query": gettext_lazy("in the query"),
+    "header": gettext_lazy("as a header"),
+}
+
 
 def docs(call: Call) -> Answer:
     """`GET /api/v1/docs`: the OpenAPI document for people, with nothing fetched from elsewhere."""
     document = openapi()
+    with speaking(_language(call)):
+        schemas = [_schema(name, schema) for name, schema in document["components"]["schemas"].items()]
     return _page(
         call,
         "api/docs.html",
         {
             "document": document,
-            "operations": [*_operations(document)],
-            "schemas": [_schema(name, schema) for name, schema in document["components"]["schemas"].items()],
+            "operations": _operations(document),
+            "schemas": schemas,
             "problems": PROBLEMS,
         },
     )
@@ -46,11 +82,15 @@ def problem_page(call: Call) -> Answer:
 
 
 def _page(call: Call, template: str, context: dict[str, Any]) -> Answer:
-    language = language_of(call.header("accept-language"))
+    language = _language(call)
     with speaking(language):
         html = render_to_string(template, context)
     headers = [("Content-Language", language), ("Content-Security-Policy", POLICY)]
     return Answer(200, html.encode(), "text/html; charset=utf-8", headers)
+
+
+def _language(call: Call) -> str:
+    return language_of(call.header("accept-language"))
 
 
 def _operations(document: dict[str, Any]) -> list[dict[str, Any]]:
@@ -64,16 +104,24 @@ def _operations(document: dict[str, Any]) -> list[dict[str, Any]]:
                     **operation,
                     "method": method.upper(),
                     "path": path,
+                    "parameters": [{**each, "place": PLACES[each["in"]]} for each in operation["parameters"]],
                     "requestBody": {"content": {kind: _named(media) for kind, media in body.items()}},
-                    "responses": [(status, _response(one)) for status, one in operation["responses"].items()],
+                    "responses": [
+                        (status, _response(one)) for status, one in sorted(operation["responses"].items())
+                    ],
                 }
             )
     return rows
 
 
 def _response(response: dict[str, Any]) -> dict[str, Any]:
-    media = response.get("content", {}).get("application/json")
-    return {"description": response["description"], "name": _named(media)["schema"]["name"] if media else ""}
+    """What an answer is: a message by its name, refusals by their codes, or a sentence."""
+    content = response.get("content", {})
+    if "application/json" in content:
+        return {"name": _named(content["application/json"])["schema"]["name"]}
+    return (
+        {"codes": response["description"].split(", ")} if content else {"sentence": response["description"]}
+    )
 
 
 def _named(media: dict[str, Any]) -> dict[str, Any]:
@@ -86,7 +134,7 @@ def _schema(name: str, schema: dict[str, Any]) -> dict[str, Any]:
         {"name": member, "kind": _kind(kind), "required": member in required}
         for member, kind in schema.get("properties", {}).items()
     ]
-    return {"name": name, "description": schema.get("description", ""), "members": members}
+    return {"name": name, "description": SCHEMAS[name], "members": members}
 
 
 def _kind(schema: dict[str, Any]) -> str:
@@ -94,8 +142,8 @@ def _kind(schema: dict[str, Any]) -> str:
     if "$ref" in schema:
         return str(schema["$ref"].rpartition("/")[2])
     if "anyOf" in schema:
-        return " or ".join(_kind(one) for one in schema["anyOf"])
-    kind = str(schema.get("type", "any"))
-    if kind == "array" and "items" in schema:
-        return f"array of {_kind(schema['items']) if isinstance(schema['items'], dict) else 'nothing'}"
+        return str(_(" or ")).join(_kind(one) for one in schema["anyOf"])
+    kind = str(schema["type"])
+    if isinstance(schema.get("items"), dict):
+        return _("array of %(kind)s") % {"kind": _kind(schema["items"])}
     return f"{kind} ({schema['format']})" if "format" in schema else kind

@@ -8,6 +8,9 @@ from django.http import HttpResponse
 from django.urls import reverse
 from django.utils import translation
 
+from licensing.api import pages as api_pages
+from licensing.api.exchange import Call
+from licensing.api.problems import PROBLEMS
 from licensing.models import ContactAttempt, Event
 from licensing.operations import causes
 from licensing.operations.actors import PORTAL
@@ -41,7 +44,14 @@ class _Text(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
         self.found += [given[name] or "" for name in READ_ALOUD if name in given]
-        foreign = given.get("lang") == "en" or tag in ("code", "pre", "kbd", "script", "style", "svg")
+        foreign = (given.get("lang") == "en" and tag != "html") or tag in (
+            "code",
+            "pre",
+            "kbd",
+            "script",
+            "style",
+            "svg",
+        )
         if tag not in ("input", "meta", "link", "br", "hr", "img") and (self._silent or foreign):
             self._silent += 1
 
@@ -59,10 +69,14 @@ def english(text: str) -> str | None:
     return " ".join(text.split()) if ENGLISH.search(re.sub(r"\S+@\S+", "", text)) else None
 
 
-def english_of(response: HttpResponse) -> list[str]:
+def english_in(page: bytes) -> list[str]:
     reader = _Text()
-    reader.feed(response.content.decode())
+    reader.feed(page.decode())
     return [found for text in reader.found if (found := english(text))]
+
+
+def english_of(response: HttpResponse) -> list[str]:
+    return english_in(response.content)
 
 
 @pytest.fixture
@@ -106,6 +120,25 @@ def test_no_page_has_english_left_in_polish(busy: dict[str, int], administrator:
             if found:
                 left[name] = found
     assert left == {}
+
+
+def api_page(path: str, language: str) -> bytes:
+    """A page of those for ERP developers, which stand before Django's."""
+    call = Call("GET", path, "", {"accept-language": language}, "127.0.0.1", lambda most: b"")
+    return (api_pages.docs if path == "/api/v1/docs" else api_pages.problem_page)(call).body
+
+
+@pytest.mark.parametrize("path", ["/api/v1/docs", "/problems", *[f"/problems/{code}" for code in PROBLEMS]])
+def test_no_page_for_erp_developers_has_english_left_in_polish(path: str) -> None:
+    assert english_in(api_page(path, "pl")) == []
+    assert english_in(api_page(path, "en"))
+
+
+def test_the_page_of_the_api_says_what_each_call_and_message_is_in_polish() -> None:
+    page = api_page("/api/v1/docs", "pl").decode()
+    assert 'lang="en"' not in page
+    for sentence in ("Pobierz moduły: wszystkie albo żadnego", "Program ERP, który prosi", "w ścieżce"):
+        assert sentence in page
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
