@@ -163,7 +163,11 @@ def _last_changes() -> dict[str, LastChange]:
 def _change_line(change: Change) -> ChangeLine:
     if change.field.endswith("_password"):
         return ChangeLine(setting_name(change.field), _("stored"), _("forgotten"))
-    return ChangeLine(setting_name(change.field), setting_value(change.before), setting_value(change.after))
+    return ChangeLine(
+        setting_name(change.field),
+        setting_value(change.field, change.before),
+        setting_value(change.field, change.after),
+    )
 
 
 def _tell(request: HttpRequest, changes: list[Change]) -> None:

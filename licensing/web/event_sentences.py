@@ -182,7 +182,9 @@ class _Blank(dict[str, str]):
 
 def _told(kind: str, name: str, value: Any) -> str:
     # Why a lease was released is what an administrator wrote; any other reason is a code.
-    teller = None if (kind, name) == ("lease_released", "reason") else TELLERS.get(name)
+    if (kind, name) == ("lease_released", "reason"):
+        return _("Reason: %(reason)s") % {"reason": value} if value else ""
+    teller = TELLERS.get(name)
     return teller(value) if teller else str(value)
 
 
@@ -194,7 +196,7 @@ def _change(name: str, before: Any, after: Any) -> str:
     label = setting_name(name)
     if name.endswith("_password"):
         return label
-    return f"{label}: {setting_value(before)} → {setting_value(after)}"
+    return f"{label}: {setting_value(name, before)} → {setting_value(name, after)}"
 
 
 def setting_name(name: str) -> str:
@@ -202,10 +204,13 @@ def setting_name(name: str) -> str:
     return str(Configuration._meta.get_field(name).verbose_name)  # type: ignore[union-attr]
 
 
-def setting_value(value: Any) -> str:
+def setting_value(name: str, value: Any) -> str:
     """A setting's value as people read it."""
     if value in (None, ""):
         return "–"
+    chosen = dict(Configuration._meta.get_field(name).flatchoices)  # type: ignore[union-attr]
+    if value in chosen:
+        return str(chosen[value])
     if isinstance(value, bool):
         return _("yes") if value else _("no")
     text = str(value)

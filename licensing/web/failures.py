@@ -42,7 +42,7 @@ def page_not_found(request: HttpRequest, exception: Exception | None = None) -> 
     return _failure(
         404,
         _("There is no such page"),
-        _("What you look for may have ended, or was removed. The tabs lead everywhere."),
+        _("What you look for may have ended, or was removed. The list of modules leads to all tabs."),
     )
 
 

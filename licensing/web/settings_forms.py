@@ -16,6 +16,8 @@ LOG_LEVELS = [
     (2, gettext_lazy("2 – also leases")),
     (3, gettext_lazy("3 – also the vendor's messages, without secrets")),
 ]
+PASSWORD_HELP = gettext_lazy("It is kept sealed, and shown nowhere.")
+FORGET_HELP = gettext_lazy("Saving with this switched on empties the password.")
 
 
 class SectionForm(PageForm):
@@ -70,12 +72,21 @@ class ProxyForm(SectionForm):
     proxy_port = forms.IntegerField(
         label=gettext_lazy("Port"), required=False, min_value=1, max_value=65535, help_text="1–65535"
     )
-    proxy_login = forms.CharField(label=gettext_lazy("Log-in"), required=False, max_length=128)
+    proxy_login = forms.CharField(
+        label=gettext_lazy("Log-in"),
+        required=False,
+        max_length=128,
+        help_text=gettext_lazy("Empty: none is needed."),
+    )
     proxy_password = forms.CharField(
-        label=gettext_lazy("Password"), required=False, strip=False, widget=forms.PasswordInput()
+        label=gettext_lazy("Password"),
+        required=False,
+        strip=False,
+        widget=forms.PasswordInput(),
+        help_text=PASSWORD_HELP,
     )
     forget_proxy_password = forms.BooleanField(
-        label=gettext_lazy("Forget the stored password"), required=False
+        label=gettext_lazy("Forget the stored password"), required=False, help_text=FORGET_HELP
     )
     company_ca = forms.CharField(
         label=gettext_lazy("Company's CA certificate"),
@@ -130,7 +141,11 @@ class MailForm(SectionForm):
         max_value=65535,
         help_text=gettext_lazy("Usually 587 with STARTTLS, 465 with TLS, 25 without."),
     )
-    smtp_security = forms.ChoiceField(label=gettext_lazy("Encryption"), choices=MailSecurity.choices)
+    smtp_security = forms.ChoiceField(
+        label=gettext_lazy("Encryption"),
+        choices=MailSecurity.choices,
+        help_text=gettext_lazy("None: mails and the password can be read on the way to the server."),
+    )
     smtp_login = forms.CharField(
         label=gettext_lazy("Log-in"),
         required=False,
@@ -138,12 +153,20 @@ class MailForm(SectionForm):
         help_text=gettext_lazy("Empty: none is needed."),
     )
     smtp_password = forms.CharField(
-        label=gettext_lazy("Password"), required=False, strip=False, widget=forms.PasswordInput()
+        label=gettext_lazy("Password"),
+        required=False,
+        strip=False,
+        widget=forms.PasswordInput(),
+        help_text=PASSWORD_HELP,
     )
     forget_smtp_password = forms.BooleanField(
-        label=gettext_lazy("Forget the stored password"), required=False
+        label=gettext_lazy("Forget the stored password"), required=False, help_text=FORGET_HELP
     )
-    mail_sender = forms.EmailField(label=gettext_lazy("Sender's address"), required=False)
+    mail_sender = forms.EmailField(
+        label=gettext_lazy("Sender's address"),
+        required=False,
+        help_text=gettext_lazy("An address that the SMTP server lets this portal write from."),
+    )
     portal_url = forms.URLField(
         label=gettext_lazy("Portal's address in e-mails"),
         required=False,
@@ -162,7 +185,13 @@ class ClusterForm(SectionForm):
     )
     icon = "server"
 
-    clustered = forms.BooleanField(label=gettext_lazy("Clustered installation"), required=False)
+    clustered = forms.BooleanField(
+        label=gettext_lazy("Clustered installation"),
+        required=False,
+        help_text=gettext_lazy(
+            "Only with PostgreSQL. What it means for every key is shown before it is done."
+        ),
+    )
     cluster_name = forms.CharField(
         label=gettext_lazy("SQL cluster name"),
         required=False,
@@ -222,8 +251,17 @@ class VendorForm(SectionForm):
     )
     icon = "wifi-off"
 
-    activation_sms = forms.CharField(label=gettext_lazy("Number for SMS"), required=False, max_length=20)
-    activation_email = forms.EmailField(label=gettext_lazy("Address for e-mail"), required=False)
+    activation_sms = forms.CharField(
+        label=gettext_lazy("Number for SMS"),
+        required=False,
+        max_length=20,
+        help_text=gettext_lazy("Empty: the window shows no way by SMS."),
+    )
+    activation_email = forms.EmailField(
+        label=gettext_lazy("Address for e-mail"),
+        required=False,
+        help_text=gettext_lazy("Empty: the window shows no way by e-mail."),
+    )
     activation_phone = forms.CharField(
         label=gettext_lazy("Number for telephone calls"),
         required=False,

@@ -16,23 +16,18 @@ from licensing.operations.users import change_user, invitation, invite_again, in
 from .access import actor, needs
 from .forms import PageForm
 
-ROLES = [
-    (Role.VIEWER.value, gettext_lazy("Viewer: sees everything but ERP clients and users, changes nothing")),
-    (
-        Role.OPERATOR.value,
-        gettext_lazy("Operator: may also release leases, update modules and activate without a network"),
-    ),
-    (
-        Role.ADMINISTRATOR.value,
-        gettext_lazy("Administrator: may do everything: keys, Configuration, ERP clients, users"),
-    ),
-]
+ROLES_HELP = gettext_lazy(
+    "A viewer sees everything but ERP clients and users, and changes nothing. An operator may also release "
+    "leases, update modules and activate without a network. An administrator may do everything."
+)
 
 
 class UserForm(PageForm):
     """What an administrator decides about a user."""
 
-    role = forms.ChoiceField(label=gettext_lazy("Role"), choices=ROLES, initial=Role.VIEWER.value)
+    role = forms.ChoiceField(
+        label=gettext_lazy("Role"), choices=Role.choices, initial=Role.VIEWER.value, help_text=ROLES_HELP
+    )
     email = forms.EmailField(label=gettext_lazy("E-mail"), required=False)
 
 

@@ -13,6 +13,7 @@ from licensing.operations.actors import COMMAND
 from licensing.operations.configuration import change_configuration, configuration
 from licensing.operations.keys import add_key
 from licensing.protocol.times import format_instant
+from licensing.web.settings_forms import SECTIONS
 from tests.factories import KEY, NOW, OTHER_KEY, Portal, module
 from tests.smtp import smtp_server
 
@@ -310,3 +311,14 @@ def test_the_test_mail_travels_by_the_stored_settings(administrator: Visitor) ->
         assert [mail["To"] for mail in box.mails] == ["anna@example.com"]
     page = administrator.post("test_mail", recipient="anna@example.com")
     assert f"cannot be reached on port {box.port}" in words(page)
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_beside_every_setting_stands_its_help(name: str) -> None:
+    assert [field for field, control in SECTIONS[name].base_fields.items() if not control.help_text] == []
+
+
+def test_settings_with_names_for_their_values_are_told_by_name(administrator: Visitor) -> None:
+    change_configuration(NOW, COMMAND, smtp_security="none")
+    assert "SMTP security None STARTTLS" in administrator.reads("defaults")
+    assert "SMTP security: STARTTLS → None" in administrator.reads("events")

@@ -38,7 +38,11 @@ def test_a_sentence_does_not_need_what_an_older_version_did_not_record(kind: str
     [
         ("key_activated", {"modules": ["HANDEL", "KASA"]}, "its modules: HANDEL, KASA."),
         ("key_refused", {"reason": "suspended"}, "The vendor has suspended this key."),
-        ("lease_released", {"user": "anna", "workstation": "PC", "reason": "suspended"}, ". suspended"),
+        (
+            "lease_released",
+            {"user": "anna", "workstation": "PC", "reason": "suspended"},
+            ". Reason: suspended",
+        ),
         ("user_added", {"role": "operator"}, "Operator."),
         ("activated_offline", {"until": "2026-11-27T08:00:00Z", "channel": "sms"}, "2026-11-27 09:00:00 CET"),
         (
