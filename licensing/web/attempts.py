@@ -109,7 +109,9 @@ def timelines(attempts: "QuerySet[ContactAttempt]", seen: Moment) -> list[Timeli
     """A picture per key of the last 30 days."""
     begin = seen.now - ATTEMPTS_KEPT
     rows = list(attempts.filter(finished_at__isnull=False).values_list("started_at", "outcome", "results"))
-    return [_timeline(key.number, rows, begin) for key in seen.keys]
+    return [
+        _timeline(key.number, [row for row in rows if row[0] >= key.added_at], begin) for key in seen.keys
+    ]
 
 
 def _timeline(

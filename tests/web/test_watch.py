@@ -30,6 +30,7 @@ from .visitors import Visitor, foreign_marks, words
 @pytest.fixture(autouse=True)
 def _keys(portal: Portal) -> None:
     portal.accept(KEY, [module()], NOW)
+    VirtualKey.objects.update(added_at=NOW - timedelta(days=29))
 
 
 def attempt(hours: float, outcome: str = "connect_refused", **fields: object) -> ContactAttempt:
@@ -59,6 +60,12 @@ def test_contacts_are_listed_with_their_causes_and_a_picture_per_key(viewer: Vis
     assert picture.count("<rect") == 120
     assert "granted 1 times, failed or refused 1 times" in picture
     assert foreign_marks(response) == []
+
+
+def test_the_picture_of_a_key_shows_nothing_of_before_it_was_there(viewer: Visitor) -> None:
+    VirtualKey.objects.update(added_at=NOW - timedelta(hours=12))
+    attempt(30)
+    assert '<rect class="bad"' not in viewer.get("attempts").content.decode()
 
 
 def test_contacts_can_be_narrowed_to_those_that_failed(viewer: Visitor) -> None:
