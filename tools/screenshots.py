@@ -1,6 +1,6 @@
 """Pictures of every page: `python -m tools.screenshots [FOLDER]` (screenshots/).
 
-It runs the demo on a data folder of its own, fills it with keys, a year of use, leases and refusals, and visits
+It runs the demo on a data folder of its own, fills it with keys, a year of use and refusals, and visits
 every page in both languages, both themes and three widths.
 """
 
@@ -143,7 +143,11 @@ def take_all(browser: Browser, portal: dict[str, Any], target: Path) -> None:
     for language in LANGUAGES:
         for theme in THEMES:
             print(f"{language}, {theme}")
-            context = browser.new_context(locale=language, color_scheme=theme)  # type: ignore[arg-type]
+            context = browser.new_context(
+                locale=language,
+                color_scheme=theme,  # type: ignore[arg-type]
+                timezone_id="Europe/Warsaw",
+            )
             context.set_default_timeout(15_000)
             page = context.new_page()
             folder = target / f"{language}-{theme}"

@@ -1,4 +1,7 @@
-"""Times as people read them: how long ago or how long yet, with the exact time one hover away."""
+"""Times as people read them: how long ago or how long yet, and the exact time.
+
+Each is written in the portal's zone; a reader in another zone sees his own, which only his browser knows.
+"""
 
 from datetime import date, datetime, timedelta
 
@@ -25,11 +28,11 @@ def exact(instant: datetime) -> str:
 
 @register.simple_tag(takes_context=True)
 def when(context: template.Context, instant: datetime | None) -> SafeString | str:
-    """`2 h ago` or `in 5 min`, the exact time in the title; a dash where there is none."""
+    """`2 h ago` or `in 5 min`, with the exact time; a dash where there is none."""
     if instant is None:
         return "–"
-    distance = (instant - context["now"]).total_seconds()
-    return _time(instant, _spoken(distance))
+    now = context["now"]
+    return _time(instant, _spoken((instant - now).total_seconds()), now)
 
 
 @register.simple_tag(takes_context=True)
@@ -43,7 +46,7 @@ def left(context: template.Context, instant: datetime | None) -> SafeString | st
         if distance > timedelta(0)
         else _("passed")
     )
-    return _time(instant, words)
+    return _time(instant, words, context["now"])
 
 
 @register.simple_tag(takes_context=True)
@@ -71,5 +74,24 @@ def _spoken(distance: float) -> str:
     return (_("%(duration)s ago") if distance < 0 else _("in %(duration)s")) % words
 
 
-def _time(instant: datetime, words: str) -> SafeString:
-    return format_html('<time datetime="{}" title="{}">{}</time>', instant.isoformat(), exact(instant), words)
+def _time(instant: datetime, words: str, now: datetime | None = None) -> SafeString:
+    """The words, the full time in the title; and where it is told what is now, a short exact time too."""
+    local = timezone.localtime(instant)
+    short = (
+        format_html('<span class="exact">{}</span>', _short(local, timezone.localtime(now))) if now else ""
+    )
+    return format_html(
+        '<time datetime="{}" title="{}">{}{}</time>',
+        local.isoformat(timespec="seconds"),
+        exact(instant),
+        words,
+        short,
+    )
+
+
+def _short(local: datetime, today: datetime) -> str:
+    """As much of a time as is not plain: the clock of today, the day of this year, else the year too."""
+    if local.date() == today.date():
+        return f" {local:%H:%M:%S}"
+    # The letters of Django's `date` filter.
+    return " " + date_format(local, _("j M, H:i") if local.year == today.year else _("j M Y, H:i"))

@@ -188,7 +188,7 @@ def test_a_client_is_edited_disabled_and_let_in_again(administrator: Visitor) ->
     administrator.post("client_add", name="Optima", networks="")
     client = ErpClient.objects.get()
     administrator.post("client_edit", client.pk, name="XL", networks="10.0.0.0/8")
-    assert "XL 10.0.0.0/8 0 now let in" in administrator.reads("clients")
+    assert "XL 10.0.0.0/8 0 now 09:00:00 let in" in administrator.reads("clients")
     administrator.post("client_switch", client.pk, disable="yes")
     assert "disabled" in administrator.reads("clients")
     administrator.post("client_switch", client.pk, enable="yes")
