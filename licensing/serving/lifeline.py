@@ -7,6 +7,8 @@ import time
 
 import psutil
 
+from .process_tree import is_alive
+
 ENVIRONMENT_NAME = "KEYMANAGER_SUPERVISOR"
 LOOK_SECONDS = 0.5
 GRACE_SECONDS = 5.0
@@ -45,16 +47,8 @@ def _process(pid: int) -> psutil.Process | None:
 
 
 def _follow(supervisor: psutil.Process | None) -> None:
-    while _alive(supervisor):
+    while supervisor is not None and is_alive(supervisor):
         time.sleep(LOOK_SECONDS)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(GRACE_SECONDS)
     os._exit(1)
-
-
-def _alive(process: psutil.Process | None) -> bool:
-    try:
-        # A process whose parent does not ask after it stays in the list when it is dead.
-        return process is not None and process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import IO
 
@@ -39,12 +40,22 @@ class Descendants:
 
 
 def kill_all(processes: Iterable[psutil.Process], seconds: float) -> None:
-    """Kill processes and wait until they are gone, at most `seconds`."""
+    """Kill processes and wait until they have ended, at most `seconds`."""
     targets = list(processes)
     for process in targets:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-    psutil.wait_procs(targets, timeout=seconds)
+    until = time.monotonic() + seconds
+    while any(is_alive(process) for process in targets) and time.monotonic() < until:
+        time.sleep(0.01)
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Whether a process runs. One whose parent does not ask after it stays in the list when it is dead."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 class ProcessTree:

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from licensing.serving import supervisor as supervising
+from licensing.serving.process_tree import kill_all
 from licensing.serving.supervisor import Child, Supervisor
 from tests.portal_process import ROOT, alive, wait_until
 
@@ -130,6 +131,22 @@ def test_the_end_leaves_no_process_however_stubborn(
     supervisor.end()
     assert time.monotonic() - began < 5
     assert not any(alive(process) for process in processes)
+
+
+def test_nobody_waits_for_the_dead_whose_parent_does_not_ask_after_them() -> None:
+    code = (
+        "import subprocess, time; child = subprocess.Popen(['sleep', '60'])\n"
+        "print(child.pid, flush=True); time.sleep(60)"
+    )
+    parent = subprocess.Popen(python(code), stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    child = psutil.Process(int(parent.stdout.readline()))
+    began = time.monotonic()
+    kill_all([child], 30)
+    assert time.monotonic() - began < 15
+    assert child.status() == psutil.STATUS_ZOMBIE
+    parent.kill()
+    parent.communicate()
 
 
 def test_no_child_outlives_a_supervisor_that_was_killed(tmp_path: Path) -> None:
