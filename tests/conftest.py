@@ -7,7 +7,8 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 DATABASE = os.environ.get("KEYMANAGER_TEST_DATABASE", "sqlite")
 SERVER_URL = "KEYMANAGER_TEST_SERVER_URL"  # how the first process tells its workers of the server
 DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "django_db_setup"}
+MEASURED = "measured"
 LEFT_TO_TESTS = ("KEYMANAGER_TEST_DATABASE", SERVER_URL)
 
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, database=None, print_blob=True)
@@ -105,6 +107,15 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(data_folder, ignore_errors=True)
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests have measured, also those that passed in a worker's process."""
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.getreports(outcome):
+            for name, seen in report.user_properties:
+                if name == MEASURED:
+                    terminalreporter.write_line(f"{report.nodeid}: {seen}")
+
+
 def touches_the_database(item: pytest.Item) -> bool:
     """Tell whether a test depends on which database it runs on."""
     marked = item.get_closest_marker("django_db") or item.get_closest_marker("both_databases")
@@ -160,6 +171,12 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if DATABASE == "postgresql":
         return str(request.getfixturevalue("postgresql_database"))
     return f"sqlite:///{tmp_path / 'portal.sqlite3'}"
+
+
+@pytest.fixture
+def measured(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Return what a test calls with its measurements in a line, which is printed when all have run."""
+    return partial(record_property, MEASURED)
 
 
 @pytest.fixture

@@ -4,8 +4,9 @@ import contextlib
 import http.client
 import json
 import random
+import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,6 +125,10 @@ def test_repeated_call_after_a_kill_gets_the_same_lease(portal: Portal) -> None:
 
 @pytest.mark.full
 def test_a_hundred_kills_lose_no_acknowledged_lease_and_it_serves_again_in_5_s(
-    portal: Portal, tmp_path: Path
+    portal: Portal, tmp_path: Path, measured: Callable[[str], None]
 ) -> None:
-    assert max(kill_under_load(portal, MANY_KILLS, SETTLED, tmp_path)) <= MENDING
+    again = kill_under_load(portal, MANY_KILLS, SETTLED, tmp_path)
+    usual, slowest = statistics.median(again), max(again)
+    measured(f"{len(again)} kills, served again after {usual:.1f} s, at the slowest after {slowest:.1f} s")
+    assert len(again) == MANY_KILLS
+    assert slowest <= MENDING
