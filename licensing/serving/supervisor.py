@@ -14,7 +14,7 @@ from .process_tree import ProcessTree
 
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
-# A child that ran this long had started well: its next failure is its first.
+# A child that ran this long had started well: its next failure is its first, and it is missed: no pause then.
 SETTLED_SECONDS = 5.0
 HUNG_SECONDS = 180.0
 LOOK_SECONDS = 0.1
@@ -111,10 +111,11 @@ class Supervised:
     def _start_again_later(self, why: str) -> None:
         self.kill()
         if time.monotonic() - self._started_at > SETTLED_SECONDS:
-            self._pause = FIRST_PAUSE
-        self._tell(f"{why}; starting it again in {self._pause:g} s (see {self._output})")
+            self._pause = 0.0
+        when = f"in {self._pause:g} s" if self._pause else "now"
+        self._tell(f"{why}; starting it again {when} (see {self._output})")
         self._start_at = time.monotonic() + self._pause
-        self._pause = min(self._pause * 2, LONGEST_PAUSE)
+        self._pause = min(self._pause * 2, LONGEST_PAUSE) or FIRST_PAUSE
 
 
 class Supervisor:

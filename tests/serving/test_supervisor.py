@@ -63,6 +63,19 @@ def test_the_pause_before_a_start_doubles(supervisor: Supervisor, told: list[str
     assert "starting it again in 1 s" in told[1]
 
 
+def test_a_child_that_had_run_well_is_started_again_at_once_the_first_time(
+    supervisor: Supervisor, told: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervising, "SETTLED_SECONDS", 2.0)
+    # Its first run takes two seconds and more, all others end at once.
+    first = f"import pathlib, time; ran = pathlib.Path({str(tmp_path / 'ran')!r})"
+    supervisor.start(Child("sad", python(f"{first}; ran.exists() or ran.touch() or time.sleep(2.2); exit(1)")))
+    run_until(supervisor, lambda: len(told) >= 2)
+    output = tmp_path / "logs" / "sad.out"
+    assert told[0] == f"sad ended with status 1; starting it again now (see {output})"
+    assert told[1] == f"sad ended with status 1; starting it again in 0.5 s (see {output})"
+
+
 def test_the_pause_is_never_longer_than_half_a_minute(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
