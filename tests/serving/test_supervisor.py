@@ -68,8 +68,9 @@ def test_a_child_that_had_run_well_is_started_again_at_once_the_first_time(
 ) -> None:
     monkeypatch.setattr(supervising, "SETTLED_SECONDS", 2.0)
     # Its first run takes two seconds and more, all others end at once.
-    first = f"import pathlib, time; ran = pathlib.Path({str(tmp_path / 'ran')!r})"
-    supervisor.start(Child("sad", python(f"{first}; ran.exists() or ran.touch() or time.sleep(2.2); exit(1)")))
+    code = f"import pathlib, time; ran = pathlib.Path({str(tmp_path / 'ran')!r})"
+    code += "; ran.exists() or ran.touch() or time.sleep(2.2); exit(1)"
+    supervisor.start(Child("sad", python(code)))
     run_until(supervisor, lambda: len(told) >= 2)
     output = tmp_path / "logs" / "sad.out"
     assert told[0] == f"sad ended with status 1; starting it again now (see {output})"
