@@ -61,9 +61,9 @@ clean: ## Remove what was installed and made here, but not var/
 	@PYTHON=$(PYTHON) tools/make_venv
 
 # pip compiles what it installs; this is the rest. Where whoever runs the portal may not write here, or Python is
-# told to write none, each of its processes would compile all of it anew at every start.
+# told to write none, each of its processes would compile all of it anew at every start. It works without, too.
 bytecode: .venv/installed
-	@$(VENV) -m compileall -q authority keymanager licensing manage.py
+	@$(VENV) -m compileall -qq authority keymanager licensing manage.py || true
 
 # Stamps: a second run installs nothing while the locks are the same.
 .venv/installed: requirements.txt | .venv/bin/python
