@@ -4,12 +4,12 @@ PYTHON ?= python3
 VENV := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-ldap install-dev bytecode demo test test-full lint lock messages bench bench-full bench-pages screenshots clean
+.PHONY: help install install-ldap install-dev .venv/bytecode demo test test-full lint lock messages bench bench-full bench-pages screenshots clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-install: .venv/installed bytecode ## Make .venv and install what the product runs on
+install: .venv/installed .venv/bytecode ## Make .venv and install what the product runs on
 	@echo ".venv is ready: make demo runs the product"
 
 install-ldap: .venv/installed ## Install besides what log-in by LDAP or Active Directory needs
@@ -17,14 +17,14 @@ install-ldap: .venv/installed ## Install besides what log-in by LDAP or Active D
 
 install-dev: .venv/installed-dev ## Install besides what building and testing need
 
-demo: .venv/installed bytecode ## Run the whole product: portal, worker and reference authority, with data in var/
+demo: .venv/installed .venv/bytecode ## Run the whole product: portal, worker and reference authority, with data in var/
 	$(VENV) manage.py serve --demo $(ARGS)
 
-test: .venv/installed-dev bytecode ## Run every test of the CI tier, on SQLite and on PostgreSQL (ARGS="-k lease")
+test: .venv/installed-dev .venv/bytecode ## Run every test of the CI tier, on SQLite and on PostgreSQL (ARGS="-k lease")
 	@tools/debian_packages test
 	@tools/run_tests $(ARGS)
 
-test-full: .venv/installed-dev bytecode ## Run the long tier too: kills, power cuts, soak, big fuzz
+test-full: .venv/installed-dev .venv/bytecode ## Run the long tier too: kills, power cuts, soak, big fuzz
 	@tools/debian_packages test full
 	@KEYMANAGER_HYPOTHESIS=full tools/run_tests -m "full or not full" $(ARGS)
 
@@ -39,11 +39,11 @@ messages: .venv/installed-dev ## Bring the Polish catalogue up to the sources an
 	@tools/debian_packages lint
 	tools/messages .
 
-bench: .venv/installed-dev bytecode ## Measure the lease engine, in 5 minutes
+bench: .venv/installed-dev .venv/bytecode ## Measure the lease engine, in 5 minutes
 	@tools/debian_packages bench
 	$(VENV) -m benchmarks $(ARGS)
 
-bench-full: .venv/installed-dev bytecode ## Measure everything
+bench-full: .venv/installed-dev .venv/bytecode ## Measure everything
 	@tools/debian_packages test bench
 	$(VENV) -m benchmarks --full $(ARGS)
 
@@ -62,7 +62,7 @@ clean: ## Remove what was installed and made here, but not var/
 
 # pip compiles what it installs; this is the rest. Where whoever runs the portal may not write here, or Python is
 # told to write none, each of its processes would compile all of it anew at every start. It works without, too.
-bytecode: .venv/installed
+.venv/bytecode: .venv/installed
 	@$(VENV) -m compileall -qq authority keymanager licensing manage.py || true
 
 # Stamps: a second run installs nothing while the locks are the same.
