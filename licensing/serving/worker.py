@@ -14,7 +14,7 @@ from django.db import DatabaseError, connections
 from django_q.cluster import Cluster
 from django_q.tasks import async_task
 
-from licensing import schedules
+from licensing import schedules, tasks
 from licensing.operations.clock import local_now, portal_now
 from licensing.operations.cluster import leave
 from licensing.operations.queue_heartbeat import rest
@@ -41,9 +41,10 @@ def run() -> bool:
     forget_pool()
     schedules.declare(local_now())
     for name in schedules.AT_START:
-        async_task(f"licensing.tasks.{name}", timeout=schedules.seconds_of(name))
+        async_task(f"{tasks.__name__}.{name}", timeout=schedules.seconds_of(name))
     connections.close_all()
-    # What is there now is shared by all processes of the cluster, as long as nothing walks through it.
+    # What is there now, the tasks' code too, is shared by all processes of the cluster, as long as nothing walks
+    # through it.
     gc.collect()
     gc.freeze()
     descendants = Descendants(os.getpid())
