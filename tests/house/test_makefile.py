@@ -29,6 +29,13 @@ def test_every_target_is_explained_to_contributors(target: str) -> None:
     assert f"`make {target}" in (ROOT / "CONTRIBUTING.md").read_text()
 
 
+@pytest.mark.parametrize("target", ["install", "demo", "test"])
+def test_the_portals_own_code_is_compiled_before_it_runs(target: str) -> None:
+    command = ["make", "--dry-run", target]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert re.search(r"-m compileall .*\bkeymanager licensing\b", told)
+
+
 def make_venv_with(folder: Path, python: str) -> subprocess.CompletedProcess[str]:
     """Run the tool where `python3` is a script of the test's own."""
     program = folder / "python3"
