@@ -43,8 +43,8 @@ def run() -> bool:
     for name in schedules.AT_START:
         async_task(f"{tasks.__name__}.{name}", timeout=schedules.seconds_of(name))
     connections.close_all()
-    # What is there now, the tasks' code too, is shared by all processes of the cluster, as long as nothing walks
-    # through it.
+    # What is there now, the tasks' code too, is shared by all processes of the cluster, as long as nothing
+    # walks through it.
     gc.collect()
     gc.freeze()
     descendants = Descendants(os.getpid())
