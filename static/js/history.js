@@ -85,6 +85,15 @@
     }, data, place);
   }
 
+  // On paper the numbers stand below their chart.
+  const numbers = table.closest("details");
+  let wasOpen = false;
+  window.addEventListener("beforeprint", function () {
+    wasOpen = numbers.open;
+    numbers.open = true;
+  });
+  window.addEventListener("afterprint", function () { numbers.open = wasOpen; });
+
   draw();
   new ResizeObserver(function () {
     if (chart && chart.width !== place.clientWidth) chart.setSize({ width: place.clientWidth, height: 300 });

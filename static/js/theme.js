@@ -19,6 +19,10 @@
   show();
   system.addEventListener("change", show);
 
+  // Paper is white.
+  window.addEventListener("beforeprint", function () { root.setAttribute("data-bs-theme", "light"); });
+  window.addEventListener("afterprint", show);
+
   document.addEventListener("click", function (event) {
     if (!event.target.closest("[data-theme-switch]")) return;
     const next = root.getAttribute("data-bs-theme") === "dark" ? "light" : "dark";

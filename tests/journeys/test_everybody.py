@@ -7,10 +7,30 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page
 
-from tests.journeys.windows import MIDDLE, NARROW, PAGES, WIDE, Visit, checkout
+from tests.journeys.windows import KEY, MIDDLE, NARROW, PAGES, WIDE, Visit, checkout
 from tests.portal_process import Demo
 
 MISPLACED = (Path(__file__).parent / "misplaced.js").read_text(encoding="utf-8")
+PRINTED = (Path(__file__).parent / "printed.js").read_text(encoding="utf-8")
+# What a sheet of A4, upright, leaves between its margins.
+PAPER = {"width": 688, "height": 1017}
+PRINTED_PAGES = [
+    "/",
+    f"/modules/{KEY}/HANDEL",
+    "/leases",
+    "/leases?group=module",
+    "/refusals",
+    "/refusals/hours",
+    "/history",
+    "/history/HANDEL/needs",
+    "/events",
+    "/configuration",
+    "/configuration/contacts",
+    "/configuration/mails",
+    "/clients",
+    "/users",
+    "/glossary",
+]
 
 
 def violations(page: Page) -> list[str]:
@@ -62,3 +82,16 @@ def test_at_no_width_a_page_scrolls_sideways_or_a_control_is_cut_off_or_hidden(
             if wrong := page.evaluate(MISPLACED):
                 found[f"{path} at {size['width']}"] = wrong
     assert found == {}
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_on_paper_lists_are_whole_black_on_white_and_without_what_one_clicks(
+    theme: Any, stocked: Demo, visit: Any
+) -> None:
+    window, found = visit(viewport=PAPER, color_scheme=theme), {}
+    window.page.emulate_media(media="print")
+    for path in PRINTED_PAGES:
+        if wrong := window.open(path).evaluate(PRINTED):
+            found[path] = wrong
+    assert found == {}
+    assert window.open("/leases").pdf(format="A4").startswith(b"%PDF")
