@@ -3,8 +3,10 @@
 import re
 import subprocess
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import requests
@@ -224,6 +226,17 @@ def test_without_javascript_the_window_still_works(dark: Demo, visit: Any) -> No
 
 
 # --- for everybody -----------------------------------------------------------------------------------------
+
+
+def test_times_are_exact_and_in_the_zone_of_whoever_reads(stocked: Demo, visit: Any) -> None:
+    taken_at = datetime.fromisoformat(checkout(stocked, "zone.user", "KASA").json()["taken_at"])
+    for zone in ("Europe/Warsaw", "America/New_York", "Asia/Kolkata"):
+        page = visit(timezone_id=zone).open("/leases?q=zone.user")
+        here = taken_at.astimezone(ZoneInfo(zone))
+        since = page.get_by_role("row", name="zone.user").locator("time").first
+        expect(since).to_have_attribute("title", re.compile(f"^{here:%Y-%m-%d %H:%M:%S} "))
+        expect(since.locator(".exact")).to_be_visible()
+        expect(since.locator(".exact")).to_contain_text(f"{here:%H:%M}")
 
 
 def test_light_and_dark_are_chosen_and_remembered(demo: Demo, visit: Any) -> None:
