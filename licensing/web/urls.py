@@ -25,6 +25,7 @@ from . import (
     needs,
     refusals,
     users,
+    worker,
 )
 from .advanced import advanced, defaults, test_mail
 from .offline import activate, export, import_file, offline
@@ -53,6 +54,7 @@ urlpatterns = [
     path("configuration/logs", log_packs.log_packs, name="log_packs"),
     path("configuration/logs/pack", log_packs.progress, name="log_pack_progress"),
     path("configuration/logs/<str:name>", log_packs.download, name="log_pack"),
+    path("configuration/worker", worker.worker, name="worker"),
     path("configuration/cluster", cluster.switch, name="cluster_switch"),
     path("configuration/offline", offline, name="offline"),
     path("configuration/offline/code", activate, name="offline_code"),

@@ -38,6 +38,7 @@ ALLOWED: dict[str, Role | str] = {
     "log_packs": Role.ADMINISTRATOR,
     "log_pack": Role.ADMINISTRATOR,
     "log_pack_progress": Role.ADMINISTRATOR,
+    "worker": Role.VIEWER,
     "cluster_switch": Role.ADMINISTRATOR,
     "offline": Role.OPERATOR,
     "offline_code": Role.OPERATOR,

@@ -8,6 +8,7 @@ from io import BytesIO
 
 import pytest
 from django.conf import settings
+from django.urls import reverse
 
 from licensing.models import (
     ClusterNode,
@@ -22,6 +23,7 @@ from licensing.operations import database
 from licensing.operations.actors import COMMAND
 from licensing.operations.log_pack import pack_logs
 from licensing.operations.machine import machine
+from licensing.operations.queue_heartbeat import beat
 from tests.factories import KEY, NOW, OTHER_KEY, Portal, module
 
 from .visitors import Visitor, foreign_marks, words
@@ -221,3 +223,24 @@ def test_these_pages_fetch_and_run_nothing_foreign(log_in: Callable[[str], Visit
     mail()
     attempt(1)
     assert foreign_marks(log_in("administrator").get(name)) == []
+
+
+def test_a_page_says_plainly_that_the_worker_works(viewer: Visitor) -> None:
+    beat(NOW)
+    text = viewer.reads("worker")
+    assert "The worker works" in text
+    assert "What it does next" in text
+
+
+@pytest.mark.parametrize("minutes", [None, 4])
+def test_a_page_says_plainly_that_the_worker_stands_still_and_what_waits(
+    minutes: int | None, viewer: Visitor
+) -> None:
+    if minutes:
+        beat(NOW - timedelta(minutes=minutes))
+    text = viewer.reads("worker")
+    assert "The worker stands still." in text
+    assert ("no sign of life yet" in text) == (minutes is None)
+    assert "Programs go on taking and returning modules" in text
+    assert "ends a worker that gives no sign of life for 3 min" in text
+    assert f'href="{reverse("worker")}"' in viewer.get("modules").content.decode()
