@@ -32,7 +32,7 @@ from .access import actor, needs
 from .event_sentences import setting_name, setting_value
 from .forms import PageForm
 from .moments import moment_of
-from .settings_forms import SECTIONS, ClusterForm, SectionForm
+from .settings_forms import PARTS, SECTIONS, ClusterForm, SectionForm
 from .words import actor_name
 
 # How many changes are looked through for the last one of each section.
@@ -85,7 +85,7 @@ def advanced(request: HttpRequest) -> HttpResponse:
     first = addresses(row.admin_email)[:1]
     now = moment_of(request).now
     context = {
-        "sections": forms_by_name,
+        "parts": [(title, [(name, forms_by_name[name]) for name in names]) for title, names in PARTS],
         "test_form": TestMailForm(initial={"recipient": first[0] if first else ""}),
         "can_test_mail": bool(row.smtp_host),
         "nodes": nodes(now) if row.clustered else [],

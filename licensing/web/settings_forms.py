@@ -280,3 +280,10 @@ SECTIONS: dict[str, type[SectionForm]] = {
     "metrics": MetricsForm,
     "vendor": VendorForm,
 }
+# The four parts of the page, each with its forms.
+PARTS: list[tuple[Any, list[str]]] = [
+    (gettext_lazy("Leases and personal data"), ["seats", "privacy"]),
+    (gettext_lazy("The way to the vendor"), ["proxy", "vendor"]),
+    (gettext_lazy("Notifications"), ["mail"]),
+    (gettext_lazy("Installation and logs"), ["cluster", "logs", "metrics"]),
+]
