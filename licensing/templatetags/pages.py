@@ -10,6 +10,17 @@ from django.utils.safestring import SafeString
 
 register = template.Library()
 
+# What a browser's own description has in it, the particular before what others claim to be too.
+BROWSERS = {"Edg": "Edge", "OPR": "Opera", "Firefox": "Firefox", "Chrome": "Chrome", "Safari": "Safari"}
+SYSTEMS = {
+    "Windows": "Windows",
+    "Android": "Android",
+    "iPhone": "iOS",
+    "iPad": "iPadOS",
+    "Mac OS X": "macOS",
+    "Linux": "Linux",
+}
+
 
 @register.simple_tag
 def icon(name: str, css_class: str = "") -> SafeString:
@@ -38,6 +49,16 @@ def address(context: template.Context, **changes: object) -> str:
 def of(table: Mapping[str, object], name: str) -> object:
     """What a table holds under a name; nothing where it holds none."""
     return table.get(name)
+
+
+@register.filter
+def browser(description: str) -> str:
+    """A browser and its system by name, e.g. `Firefox, Windows`; as it describes itself where unknown."""
+    known = (
+        next((name for mark, name in names.items() if mark in description), None)
+        for names in (BROWSERS, SYSTEMS)
+    )
+    return ", ".join(name for name in known if name) or description
 
 
 @register.simple_tag

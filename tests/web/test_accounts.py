@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from licensing.models import ErpClient, Role, User
 from licensing.operations.users import first_run_token, invitation, invite_user
+from licensing.templatetags.pages import browser
 from tests.factories import NOW, Portal
 
 from .visitors import PASSWORD, Visitor, logged_in, words
@@ -281,3 +282,19 @@ def test_the_other_browsers_are_logged_out_at_once(administrator: Visitor) -> No
     administrator.post("usersessions_list")
     assert other.get(reverse("modules")).status_code == 302
     assert administrator.get("modules").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("description", "name"),
+    [
+        (
+            "Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/140.0.0.0 Safari/537.36 Edg/140.0",
+            "Edge, Windows",
+        ),
+        ("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "Firefox, Linux"),
+        ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Safari/604.1", "Safari, iOS"),
+        ("curl/8.0", "curl/8.0"),
+    ],
+)
+def test_a_session_is_told_by_the_name_of_its_browser(description: str, name: str) -> None:
+    assert browser(description) == name
