@@ -198,9 +198,16 @@
     check();
   });
 
-  // --- files dropped on their field
+  // --- files, chosen or dropped; the browser's own button speaks the browser's language, not the page's
   document.querySelectorAll("[data-drop]").forEach(function (zone) {
     const field = zone.querySelector("input[type=file]");
+    const words = zone.querySelector("[data-file-words]"), name = zone.querySelector("[data-file-name]");
+    words.hidden = false;
+    field.hidden = true;
+    zone.querySelector("[data-file-choose]").addEventListener("click", function () { field.click(); });
+    field.addEventListener("change", function () {
+      if (field.files.length) name.textContent = field.files[0].name;
+    });
     ["dragenter", "dragover"].forEach(function (name) {
       zone.addEventListener(name, function (event) {
         event.preventDefault();
@@ -212,7 +219,9 @@
     });
     zone.addEventListener("drop", function (event) {
       event.preventDefault();
-      if (event.dataTransfer.files.length) field.files = event.dataTransfer.files;
+      if (!event.dataTransfer.files.length) return;
+      field.files = event.dataTransfer.files;
+      field.dispatchEvent(new Event("change"));
     });
   });
 })();

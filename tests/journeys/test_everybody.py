@@ -74,6 +74,7 @@ def test_at_no_width_a_page_scrolls_sideways_or_a_control_is_cut_off_or_hidden(
         stocked, "maria-magdalena.lewandowska-kowalczyk@oddzial.firma", "HANDEL", "KASA", "FAKTURY"
     )
     assert longest.status_code in (201, 409)
+    checkout(stocked, "the.only.one", "CRM")
     window, found = visit(language), {}
     for path in (*PAGES, "/api/v1/docs", "/problems/no_free_seat"):
         page = window.open(path)
