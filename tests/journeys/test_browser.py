@@ -225,6 +225,21 @@ def test_without_javascript_the_window_still_works(dark: Demo, visit: Any) -> No
     expect(page.get_by_role("alert").first).not_to_be_empty()
 
 
+def test_a_file_is_chosen_by_a_button_in_the_language_of_the_page(
+    stocked: Demo, visit: Any, tmp_path: Path
+) -> None:
+    answer = tmp_path / "contact-answer.kmans"
+    answer.write_text("nothing of the vendor's")
+    page = visit("pl").open("/configuration/offline")
+    expect(page.get_by_text("Nie wybrano pliku.")).to_be_visible()
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Wybierz plik").click()
+    chooser.value.set_files(answer)
+    expect(page.get_by_text("contact-answer.kmans", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Importuj odpowiedź").click()
+    expect(page.get_by_role("alert").last).to_be_visible()
+
+
 # --- for everybody -----------------------------------------------------------------------------------------
 
 
