@@ -22,7 +22,7 @@ from licensing.web.event_sentences import KINDS, event_sentence
 from tests.factories import KEY, NOW, OTHER_KEY, Portal, make_client, module, request, take
 
 from .test_roles import ALLOWED, PATTERNS, address
-from .visitors import Visitor
+from .visitors import PASSWORD, Visitor, words
 
 # Words that stand in most English sentences and in no Polish one.
 ENGLISH = re.compile(
@@ -160,6 +160,14 @@ def test_every_word_for_a_code_is_polish() -> None:
     with translation.override("pl"):
         told = [str(text) for table in tables for text in table.values() if not isinstance(text, dict)]
     assert [sentence for sentence in told if english(sentence)] == []
+
+
+def test_the_labels_of_a_passkeys_form_are_polish(administrator: Visitor) -> None:
+    administrator.client.post(reverse("set_language"), {"language": "pl", "next": "/"})
+    administrator.client.post(reverse("account_reauthenticate"), {"password": PASSWORD})
+    labels = words(administrator.get("mfa_add_webauthn"))
+    assert "Nazwa" in labels
+    assert "Name" not in labels
 
 
 def test_english_pages_are_found_to_be_english(busy: dict[str, int], administrator: Visitor) -> None:
