@@ -202,17 +202,33 @@ def contacts(chance: random.Random, now: datetime) -> Iterator["ContactAttempt"]
         at += timedelta(minutes=30) if failed else CONTACT_EVERY + timedelta(minutes=chance.randrange(-5, 6))
 
 
+def invite_colleagues(now: datetime) -> str:
+    """Users of each role. Gives the path of the link that the last one has not used yet."""
+    from licensing.models import Role
+    from licensing.operations.actors import Actor
+    from licensing.operations.users import create_user, invitation, invite_user
+
+    boss, password = Actor("admin", Role.ADMINISTRATOR), "a good long password"
+    create_user(now, boss, "ewa.wiśniewska", password, Role.OPERATOR, "ewa@demo.example")
+    create_user(now, boss, "marek.pawlak", password, Role.VIEWER)
+    user = invite_user(now, boss, "zofia.krawczyk", Role.OPERATOR, "zofia@demo.example")
+    return "invitations/{}/{}".format(*invitation(user))
+
+
 def main() -> None:
-    """Fill the data folder that KEYMANAGER_DATA names."""
+    """Fill the data folder that KEYMANAGER_DATA names; print the path of an invitation."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "keymanager.settings")
     import django
 
     django.setup()
-    from licensing.models import ContactAttempt, ErpClient
+    from licensing.models import ContactAttempt, ErpClient, VirtualKey
 
     chance, now = random.Random(SEED), datetime.now(UTC)
     write_use(chance, ErpClient.objects.values_list("pk", flat=True)[0], now)
     ContactAttempt.objects.bulk_create(contacts(chance, now), batch_size=500)
+    # The keys were there all the time; the one with the wrong PIN has just been added.
+    VirtualKey.objects.exclude(grant=None).update(added_at=now - timedelta(days=DAYS))
+    print(invite_colleagues(now))
 
 
 if __name__ == "__main__":

@@ -11,13 +11,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import requests
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Page, Playwright, sync_playwright
 
 from tests.postgresql import free_port
 
@@ -27,24 +27,34 @@ START_SECONDS = 90
 WIDTHS = {1440: 900, 1024: 768, 390: 844}
 LANGUAGES = ("pl", "en")
 THEMES = ("light", "dark")
-SETTLE_MILLISECONDS = 400
+SETTLE_MILLISECONDS = 300
+PATIENCE_MILLISECONDS = 60_000
+PASSWORD = "a good long password"
 
-ENTRANCE = {"log-in": "accounts/login/"}
+ENTRANCE = {
+    "log-in": "accounts/login/",
+    "invitation-over": "invitations/MQ/x",
+    "inactive": "accounts/inactive/",
+}
 PAGES = {
     "modules": "",
     "holders": "modules/5000006622/HANDEL",
     "leases": "leases",
+    "leases-by-user": "leases?group=user",
     "leases-by-module": "leases?group=module",
+    "release": "leases/release?user=anna.nowak",
     "first-steps": "first-steps",
     "glossary": "glossary",
     "configuration": "configuration",
     "key-add": "configuration/keys/add",
     "key-edit": "configuration/keys/5000006625/edit",
+    "key-bind": "configuration/keys/5000006622/bind",
     "key-remove": "configuration/keys/5000006622/remove",
     "contact": "configuration/contact?since=2026-01-01T00:00:00.000000Z",
     "contacts": "configuration/contacts",
     "connection": "configuration/diagnosis",
     "mails": "configuration/mails",
+    "worker": "configuration/worker",
     "logs": "configuration/logs",
     "offline": "configuration/offline",
     "advanced": "configuration/advanced",
@@ -53,49 +63,86 @@ PAGES = {
     "refusals-by-hour": "refusals/hours",
     "history": "history",
     "history-module": "history/HANDEL",
+    "history-by-hour": "history/HANDEL?by=hour&days=7",
+    "history-by-month": "history/FAKTURY?by=month",
     "needs": "history/HANDEL/needs",
     "events": "events",
     "clients": "clients",
     "client-add": "clients/add",
+    "client-edit": "clients/1/edit",
+    "client-token": "clients/1/token",
     "users": "users",
     "user-invite": "users/invite",
+    "user-edit": "users/2/edit",
+    "user-link": "users/2/link",
     "password": "accounts/password/change/",
     "second-factor": "accounts/2fa/",
+    "second-factor-app": "accounts/2fa/totp/activate/",
+    "passkeys": "accounts/2fa/webauthn/",
+    "passkey-add": "accounts/2fa/webauthn/add/",
     "sessions": "accounts/sessions/",
+    "reauthenticate": "accounts/reauthenticate/",
+    "log-out": "accounts/logout/",
     "not-found": "no-such-page",
     "api": "api/v1/docs",
-    "problems": "problems/no_free_seat",
+    "problems": "problems",
+    "problem": "problems/no_free_seat",
+}
+# Of a portal that has just been made.
+FIRST_RUN = {"first-run": "first-run"}
+EMPTY = {
+    "empty-first-steps": "first-steps",
+    "empty-modules": "",
+    "empty-leases": "leases",
+    "empty-configuration": "configuration",
+    "empty-refusals": "refusals",
+    "empty-history": "history",
+    "empty-clients": "clients",
+    "empty-contacts": "configuration/contacts",
+    "empty-mails": "configuration/mails",
+    "empty-offline": "configuration/offline",
 }
 
 
 @contextmanager
-def demo(folder: Path) -> Iterator[dict[str, Any]]:
-    """Run the demo until it is ready, and give what it wrote into demo.json."""
-    ports = ["--port", str(free_port()), "--authority-port", str(free_port())]
-    with (folder / "serve.log").open("wb") as log:
-        command = [*MANAGE, "serve", "--demo", "--data", str(folder), *ports]
-        process = subprocess.Popen(command, stdout=log, stderr=log)
+def served(folder: Path, *arguments: str) -> Iterator[str]:
+    """Run a portal until it is ready, and give its address."""
+    port = free_port()
+    log = folder / "serve.log"
+    command = [*MANAGE, "serve", "--data", str(folder), "--port", str(port), *arguments]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output)
     try:
-        ready = folder / "demo.json"
         deadline = time.monotonic() + START_SECONDS
-        while not ready.exists():
+        while "is ready at" not in log.read_text():
             if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError((folder / "serve.log").read_text())
+                raise RuntimeError(log.read_text())
             time.sleep(0.2)
-        yield json.loads(ready.read_text())
+        yield f"http://127.0.0.1:{port}"
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=20)
 
 
-def fill(folder: Path, portal: dict[str, Any]) -> None:
-    """Give the pages something to show: four keys, one with a wrong PIN, a past, leases, and a refusal."""
+@contextmanager
+def demo(folder: Path) -> Iterator[dict[str, Any]]:
+    """Run the demo until it is ready, and give what it wrote into demo.json."""
+    with served(folder, "--demo", "--authority-port", str(free_port())):
+        yield json.loads((folder / "demo.json").read_text())
+
+
+def fill(folder: Path, portal: dict[str, Any]) -> str:
+    """Give the pages something to show: keys, one with a wrong PIN, a past, users, leases, a refusal.
+
+    Gives the path of the link by which an invited user sets a password.
+    """
     keys = [(key["number"], key["customer"], key["pin"]) for key in portal["keys"]]
     environment = {**os.environ, "KEYMANAGER_DATA": str(folder)}
     for number, customer, pin in [*keys, ("5000006625", "123456", "9999")]:
         command = [*MANAGE, "add_key", "--number", number, "--customer", customer, "--pin", pin]
         subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
-    subprocess.run([sys.executable, "-m", "tools.past"], cwd=ROOT, env=environment, check=True)
+    past = [sys.executable, "-m", "tools.past"]
+    told = subprocess.run(past, cwd=ROOT, env=environment, check=True, text=True, stdout=subprocess.PIPE)
     names = ["anna.nowak", "jan.kowalski", "ewa.wiśniewska", "piotr.zieliński", "maria.lewandowska"]
     for number, name in enumerate(names, 17):
         lease = {
@@ -117,55 +164,93 @@ def fill(folder: Path, portal: dict[str, Any]) -> None:
         headers={"Authorization": f"Bearer {portal['erp_client_token']}"},
         timeout=10,
     )
+    return told.stdout.strip()
 
 
-def log_in(page: Page, portal: dict[str, Any]) -> None:
-    """Pass the log-in page as the demo's administrator."""
-    page.goto(f"{portal['portal']}/accounts/login/")
-    page.locator("input[name=login]").fill(portal["admin"]["username"])
-    page.locator("input[name=password]").fill(portal["admin"]["password"])
+def log_in(page: Page, url: str, username: str, password: str) -> None:
+    """Pass the log-in page as an administrator."""
+    page.goto(f"{url}/accounts/login/")
+    page.locator("input[name=login]").fill(username)
+    page.locator("input[name=password]").fill(password)
     page.locator("input[name=password]").press("Enter")
     page.wait_for_url(lambda url: "/login" not in url)
 
 
-def take(page: Page, portal: dict[str, Any], pages: dict[str, str], target: Path) -> None:
-    """Take one picture of each page, at each width."""
+def tested(page: Page, url: str) -> str:
+    """Test the connection. Gives the path of the page with the result."""
+    page.goto(f"{url}/configuration/diagnosis")
+    page.locator("main form button").click()
+    page.locator("main [role=status] .note.good").wait_for()
+    return page.url.removeprefix(f"{url}/")
+
+
+def take(page: Page, url: str, pages: Mapping[str, str], target: Path, password: str = "") -> None:
+    """Take one picture of each page, at each width; the password is given where it is asked for again."""
     for name, path in pages.items():
-        page.goto(f"{portal['portal']}/{path}")
+        page.goto(f"{url}/{path}")
+        if "reauthenticate" in page.url.removesuffix(path):
+            page.locator("input[name=password]").fill(password)
+            page.locator("input[name=password]").press("Enter")
+            page.wait_for_url(f"**/{path}")
         for width, height in WIDTHS.items():
             page.set_viewport_size({"width": width, "height": height})
             page.wait_for_timeout(SETTLE_MILLISECONDS)
             page.screenshot(path=target / f"{name}-{width}.png", full_page=True)
 
 
-def take_all(browser: Browser, portal: dict[str, Any], target: Path) -> None:
-    """Visit every page in each language and theme, in a browser that has been nowhere."""
+def in_each_look(playwright: Playwright, target: Path, visit: Callable[[Page, Path], None]) -> None:
+    """Let `visit` go through pages in each language and theme, in a browser that has been nowhere."""
+    browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
     for language in LANGUAGES:
         for theme in THEMES:
-            print(f"{language}, {theme}")
+            print(f"{language}, {theme}", flush=True)
             context = browser.new_context(
                 locale=language,
                 color_scheme=theme,  # type: ignore[arg-type]
                 timezone_id="Europe/Warsaw",
             )
-            context.set_default_timeout(15_000)
-            page = context.new_page()
+            context.set_default_timeout(PATIENCE_MILLISECONDS)
             folder = target / f"{language}-{theme}"
             folder.mkdir(parents=True, exist_ok=True)
-            take(page, portal, ENTRANCE, folder)
-            log_in(page, portal)
-            take(page, portal, PAGES, folder)
+            visit(context.new_page(), folder)
             context.close()
+    browser.close()
+
+
+def take_demo(playwright: Playwright, target: Path) -> None:
+    """Run the demo, fill it, and take every page."""
+    with tempfile.TemporaryDirectory(prefix="km-screenshots-") as name, demo(Path(name)) as portal:
+        invitation = fill(Path(name), portal)
+
+        def visit(page: Page, folder: Path) -> None:
+            take(page, portal["portal"], ENTRANCE | {"invitation": invitation}, folder)
+            url, password = portal["portal"], portal["admin"]["password"]
+            log_in(page, url, portal["admin"]["username"], password)
+            take(page, url, PAGES | {"connection-tested": tested(page, url)}, folder, password)
+
+        in_each_look(playwright, target, visit)
+
+
+def take_empty(playwright: Playwright, target: Path) -> None:
+    """Run a portal that has just been made, and take what it says before there is anything."""
+    with tempfile.TemporaryDirectory(prefix="km-screenshots-") as name, served(Path(name)) as url:
+        in_each_look(playwright, target, lambda page, folder: take(page, url, FIRST_RUN, folder))
+        command = [*MANAGE, "create_admin", "--username", "admin", "--data", name]
+        subprocess.run(command, input=PASSWORD, text=True, check=True, stdout=subprocess.DEVNULL)
+
+        def visit(page: Page, folder: Path) -> None:
+            log_in(page, url, "admin", PASSWORD)
+            take(page, url, EMPTY, folder)
+
+        in_each_look(playwright, target, visit)
 
 
 def main() -> None:
-    """Run the demo, fill it, and take the pictures."""
+    """Take the pictures of a portal at work, and of an empty one."""
     target = Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "screenshots")
-    with tempfile.TemporaryDirectory(prefix="km-screenshots-") as name, demo(Path(name)) as portal:
-        fill(Path(name), portal)
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-            take_all(browser, portal, target)
+    with sync_playwright() as playwright:
+        take_demo(playwright, target)
+        take_empty(playwright, target)
     print(f"pictures are in {target}")
 
 
