@@ -118,6 +118,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 def touches_the_database(item: pytest.Item) -> bool:
     """Tell whether a test depends on which database it runs on."""
+    if item.get_closest_marker("sqlite_only") is not None:
+        return False
     marked = item.get_closest_marker("django_db") or item.get_closest_marker("both_databases")
     return marked is not None or not DATABASE_FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
 

@@ -61,7 +61,7 @@ def problem(refused: Refused, language: str) -> Answer:
     """A refusal as `application/problem+json`, in the caller's language."""
     kind = PROBLEMS[refused.code]
     data = dict(refused.data)
-    headers = [("Content-Language", language), *_headers_of(refused.code, data)]
+    headers = [("content-language", language), *_headers_of(refused.code, data)]
     with speaking(language):
         body = {
             "type": f"/problems/{refused.code}",
@@ -80,12 +80,12 @@ def _headers_of(code: str, data: dict[str, Any]) -> list[tuple[str, str]]:
     headers = []
     retry_after = data.pop("retry_after", None)
     if retry_after is not None:
-        headers.append(("Retry-After", str(max(1, int(retry_after)))))
+        headers.append(("retry-after", str(max(1, int(retry_after)))))
     allow = data.pop("allow", None)
     if allow is not None:
-        headers.append(("Allow", ", ".join(allow)))
+        headers.append(("allow", ", ".join(allow)))
     if code in ("token_missing", "token_invalid"):
-        headers.append(("WWW-Authenticate", "Bearer"))
+        headers.append(("www-authenticate", "Bearer"))
     return headers
 
 

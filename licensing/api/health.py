@@ -12,7 +12,7 @@ PATHS = ("/livez", "/readyz")
 def handle(call: Call) -> Answer:
     """`livez`: the process answers. `readyz`: it can serve; what needs the administrator is a warning."""
     if call.method not in ("GET", "HEAD"):
-        return Answer(405, headers=[("Allow", "GET, HEAD")])
+        return Answer(405, headers=[("allow", "GET, HEAD")])
     if call.path == "/livez":
         return answer(HealthAnswer("ok", warnings=[]))
     failing = health.failing()

@@ -16,7 +16,7 @@ from licensing.operations.errors import Refused
 from licensing.operations.leases import Checkout, HeldLease, LeaseCall
 
 from .auth import Caller
-from .exchange import Answer, Call, answer, instant
+from .exchange import MAX_BODY, Answer, Call, answer, instant
 from .messages import Activation, HeartbeatAnswer, LeaseAnswer, LeasedModule, LookAnswer, NotTaken
 from .parsing import read_checkout
 
@@ -27,7 +27,7 @@ _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 def checkout(call: Call, caller: Caller, _path: str) -> Answer:
     """`POST /leases`."""
-    request, known_grants = read_checkout(call, caller.id)
+    request, known_grants = read_checkout(call.headers, call.read_body(MAX_BODY + 1), caller.id)
     now = portal_now()
     return render_checkout(raised(leases.checkout([request], now)[0]), known_grants, now)
 
@@ -76,9 +76,9 @@ def render_checkout(done: Checkout, known_grants: Mapping[str, int], now: dateti
         },
         activation=_activation(lease),
     )
-    headers = [("Location", f"{ROOT}/{lease.id}")]
+    headers = [("location", f"{ROOT}/{lease.id}")]
     if done.replayed:
-        headers.append(("Idempotency-Replayed", "true"))
+        headers.append(("idempotency-replayed", "true"))
     return answer(message, 201, headers)
 
 

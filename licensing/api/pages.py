@@ -85,7 +85,7 @@ def _page(call: Call, template: str, context: dict[str, Any]) -> Answer:
     language = _language(call)
     with speaking(language):
         html = render_to_string(template, context)
-    headers = [("Content-Language", language), ("Content-Security-Policy", POLICY)]
+    headers = [("content-language", language), ("content-security-policy", POLICY)]
     return Answer(200, html.encode(), "text/html; charset=utf-8", headers)
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import re
 import unicodedata
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from licensing.operations.errors import Refused
 from licensing.operations.leases import CheckoutRequest, Program
 
-from .exchange import JSON, MAX_BODY, Call
+from .exchange import JSON, MAX_BODY
 from .messages import CheckoutBody
 
 _decode = msgspec.json.Decoder(CheckoutBody).decode
@@ -22,14 +23,21 @@ LONGEST_NAME = 64
 _UNREADABLE = ("Cc", "Cf", "Cs")
 
 
-def read_checkout(call: Call, client_id: int) -> tuple[CheckoutRequest, dict[str, int]]:
+def read_checkout(
+    headers: Mapping[str, str], raw: bytes, client_id: int
+) -> tuple[CheckoutRequest, dict[str, int]]:
     """The checkout that a call asks for, and the serials of the grants that the client already has.
+
+    Args:
+        headers: by their lower-case names.
+        raw: the body; of one that is too long, more than `MAX_BODY` bytes.
 
     Raises:
         Refused: unsupported_media_type, body_too_large, malformed_json, validation_failed.
     """
-    body = _checked(_parse(_body_of(call)))
-    idempotency_key = _idempotency_key(call)
+    _check_form(headers, raw)
+    body = _checked(_parse(raw))
+    idempotency_key = _idempotency_key(headers)
     request = CheckoutRequest(
         client_id=client_id,
         modules=body.modules,
@@ -44,14 +52,12 @@ def read_checkout(call: Call, client_id: int) -> tuple[CheckoutRequest, dict[str
     return request, body.known_grants
 
 
-def _body_of(call: Call) -> bytes:
-    media_type = call.header("content-type") or ""
+def _check_form(headers: Mapping[str, str], raw: bytes) -> None:
+    media_type = headers.get("content-type") or ""
     if media_type != JSON and media_type.partition(";")[0].strip().lower() != JSON:
         raise Refused("unsupported_media_type")
-    body = call.read_body(MAX_BODY + 1)
-    if len(body) > MAX_BODY:
+    if len(raw) > MAX_BODY:
         raise Refused("body_too_large")
-    return body
 
 
 def _parse(body: bytes) -> CheckoutBody:
@@ -115,11 +121,11 @@ def _has_unreadable(field: str) -> Refused:
     return invalid(field, _("The text has a control or format character."))
 
 
-def _idempotency_key(call: Call) -> str | None:
-    value = call.header("idempotency-key")
+def _idempotency_key(headers: Mapping[str, str]) -> str | None:
+    value = headers.get("idempotency-key")
     if value is None:
         # The web server gives no value that is not ASCII; a checkout must not lose its key unnoticed.
-        if "idempotency-key" not in call.headers:
+        if "idempotency-key" not in headers:
             return None
         value = ""
     if not 1 <= len(value) <= 64 or not (value.isascii() and value.isprintable()):

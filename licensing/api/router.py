@@ -72,8 +72,9 @@ def find(method: str, path: str) -> tuple[Handler, str]:
     Raises:
         Refused: not_found, method_not_allowed.
     """
+    rest = path.removeprefix(BASE) if path.startswith(BASE + "/") else ""
     for pattern, handlers in ROUTES:
-        match = pattern.fullmatch(path.removeprefix(BASE)) if path.startswith(BASE + "/") else None
+        match = pattern.fullmatch(rest)
         if match is not None:
             if method not in handlers:
                 raise Refused("method_not_allowed", allow=list(handlers))

@@ -1,6 +1,7 @@
 """One batch of lease calls in one transaction, by the operations that every other door uses."""
 
-from collections.abc import Callable, Sequence
+import sqlite3
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
@@ -16,18 +17,21 @@ from licensing.operations.lease_values import Checkout, HeldLease
 from licensing.operations.locking import lock_ahead
 from licensing.operations.terms import Terms, read_terms
 from licensing.operations.transactions import in_transaction
+from licensing.operations.verdicts import reckon
 
 from .commit import Busy
 from .cursor import batch_cursor
+from .recent import Recent
 
 
 class Kind(IntEnum):
     """What a call wants, in the order in which a batch does it: what is given back first can be taken."""
 
-    RETURN = 0
-    HEARTBEAT = 1
-    CHECKOUT = 2
-    LOOK = 3
+    PROMISES = 0
+    RETURN = 1
+    HEARTBEAT = 2
+    CHECKOUT = 3
+    LOOK = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,7 @@ class Work:
     """One call."""
 
     kind: Kind
-    call: Any  # a CheckoutRequest for CHECKOUT, else a LeaseCall
+    call: Any  # a CheckoutRequest for CHECKOUT, a sequence of Promise for PROMISES, else a LeaseCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,24 +55,34 @@ class Batches:
 
     `changed` is called before the clock is asked where the installation's version has moved: whoever keeps
     the clock in memory reads it again, so that no batch is judged by a time that a contact has corrected.
+    `recent`, where there is one, is told of the batches that are carried out at once.
     """
 
     def __init__(self, clock: Callable[[], datetime], changed: Callable[[], None] = lambda: None) -> None:
         self._clock = clock
         self._changed = changed
+        self.recent: Recent | None = None
+        # The event loop's own connection: Django keeps another one outside of a running loop.
+        self._own: Any = None
         self._terms: Terms | None = None
 
     def at_once(self, works: Sequence[Work]) -> list[Done]:
-        """Without waiting for another process's lock (SQLite; the connection's busy time-out is 0).
+        """Without waiting for another process's lock (SQLite).
 
         Raises:
             Busy: the lock is held.
         """
+        self._never_wait()
         try:
             with transaction.atomic(), connection.cursor() as cursor:
-                return self._carry_out(cursor, works)
+                if self.recent is not None:
+                    self.recent.compare()
+                done = self._carry_out(cursor, works)
         except OperationalError as error:
             raise Busy from error
+        if self.recent is not None:
+            _note(self.recent, works, done)
+        return done
 
     def patiently(self, works: Sequence[Work]) -> list[Done]:
         """Waiting for the lock as long as the database lets us.
@@ -77,6 +91,23 @@ class Batches:
             Refused: `unavailable`, for the whole batch.
         """
         return in_transaction(lambda cursor: self._carry_out(cursor, works))
+
+    def data_version(self) -> Hashable | None:
+        """What changes whenever another connection than `at_once`'s has committed; None where nobody knows.
+
+        SQLite, "PRAGMA data_version": the numbers of two connections have nothing to do with each other.
+        """
+        try:
+            return self._own, self._own.execute("PRAGMA data_version").fetchone()[0]
+        except (AttributeError, sqlite3.Error):
+            return None
+
+    def _never_wait(self) -> None:
+        """Let the connection refuse at once where it would have to wait for a lock."""
+        connection.ensure_connection()
+        if connection.connection is not self._own:
+            self._own = connection.connection
+            self._own.execute("PRAGMA busy_timeout = 0")
 
     def _carry_out(self, django_cursor: CursorWrapper, works: Sequence[Work]) -> list[Done]:
         with batch_cursor(django_cursor) as cursor:
@@ -108,10 +139,22 @@ class Batches:
         return terms
 
 
+def _note(recent: Recent, works: Sequence[Work], done: Sequence[Done]) -> None:
+    for work, became in zip(works, done, strict=True):
+        if work.kind is Kind.RETURN:
+            recent.forget(str(work.call.lease_id))
+        elif work.kind is Kind.HEARTBEAT and isinstance(became.outcome, HeldLease):
+            recent.keep(work.call.client_id, became.outcome)
+
+
 def _run(
     kind: Kind, cursor: CursorWrapper, calls: Sequence[Any], now: datetime, terms: Terms
 ) -> Sequence[Checkout | HeldLease | Refused | None]:
     match kind:
+        case Kind.PROMISES:
+            promises = [promise for call in calls for promise in call]
+            reckon(cursor, [promise.lease_id.hex for promise in promises], terms, now, promises)
+            return [None] * len(calls)
         case Kind.RETURN:
             return run_return(cursor, calls, now)
         case Kind.HEARTBEAT:

@@ -89,8 +89,10 @@ class GroupCommit(Generic[Work, Outcome]):
         self._schedule()
         return future
 
-    def close(self) -> None:
-        """Let the batch under way end; nothing new is carried out."""
+    def close(self, last: Sequence[Work] = ()) -> None:
+        """Let the batch under way end, and carry out what is given last; nothing else that is new."""
+        if last:
+            self._threads.submit(carried_out, self._patiently, last)
         self._threads.shutdown(wait=True)
 
     def _schedule(self) -> None:

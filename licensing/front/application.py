@@ -1,6 +1,6 @@
 """The RSGI application behind the one port.
 
-A lease call costs here: a look into two dictionaries for its token, msgspec for its body, its share of
+A lease call costs here: a look into a dictionary for its token, msgspec for its body, its share of
 one transaction, msgspec for its answer. No session, no template, no middleware.
 """
 
@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
+from time import monotonic
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -21,25 +22,24 @@ from licensing.api import health, latency, metrics, pages, router
 from licensing.api.auth import Caller
 from licensing.api.exchange import MAX_BODY, Answer, Call, answer, problem
 from licensing.api.languages import language_of
-from licensing.api.leases import lease_call, render_checkout, render_heartbeat, render_look
+from licensing.api.leases import lease_call
 from licensing.api.messages import HealthAnswer
 from licensing.api.parsing import read_checkout
-from licensing.engine.batch import Batches, Done, Kind, Work
-from licensing.engine.checkpoint import Checkpoints
-from licensing.engine.commit import Failed, GroupCommit
+from licensing.engine.batch import Kind, Work
+from licensing.engine.engine import Engine
 from licensing.operations.errors import Refused
 
-from . import lease_log
+from . import lease_calls
 from .callers import LOOK_SECONDS, Callers
-from .relay import BodyTooLarge, Relay, address_of, read_body
+from .relay import Relay, address_of, bounded_body
 
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 LEASES = "/api/v1/leases"
 READ_HERE = frozenset(("/api", "/problems", metrics.PATH, *health.PATHS))
+ALWAYS = (("cache-control", "no-store"), ("x-content-type-options", "nosniff"))
 LIVING = answer(HealthAnswer("ok", warnings=[]))
 READERS = 4
-KINDS = {"POST": "heartbeat", "DELETE": "return", "GET": "look"}
 
 
 class Front:
@@ -49,16 +49,7 @@ class Front:
         self._loop = loop
         self._callers = Callers()
         self._callers.look()
-        batches = Batches(self._callers.now, self._callers.look)
-        sqlite = connection.vendor == "sqlite"
-        if sqlite:
-            with connection.cursor() as cursor:
-                # The loop never waits for a lock: a batch that would have to goes to the thread.
-                cursor.execute("PRAGMA busy_timeout = 0")
-        self._engine: GroupCommit[Work, Done] = GroupCommit(
-            loop, batches.at_once if sqlite else None, batches.patiently
-        )
-        self._checkpoints = Checkpoints() if sqlite else None
+        self._engine = Engine(loop, self._callers.now, self._callers.look)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
         self._relay = Relay(int(os.environ["KEYMANAGER_PAGES_PORT"]), os.environ["KEYMANAGER_FRONT_SECRET"])
         self._watch = loop.call_later(LOOK_SECONDS, self._look)
@@ -66,8 +57,6 @@ class Front:
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._watch.cancel()
         self._engine.close()
-        if self._checkpoints is not None:
-            self._checkpoints.stop()
         self._relay.close()
 
     async def __rsgi__(self, scope: Any, proto: Any) -> None:
@@ -95,61 +84,41 @@ class Front:
         done.add_done_callback(looked)
 
     async def _lease(self, scope: Any, proto: Any, path: str) -> None:
-        began = self._loop.time()
+        """A lease call, in one coroutine: every further one would cost each call its share."""
+        began = monotonic()
+        headers, method = scope.headers, scope.method
+        kind = Kind.LOOK
         try:
-            reply = await self._lease_answer(scope, proto, path)
+            if not host_allowed(headers.get("host") or scope.authority or ""):
+                raise Refused("bad_request")
+            authorization, client = headers.get("authorization"), scope.client
+            caller = self._callers.caller(authorization, client)
+            if caller is None:
+                caller = await self._ask(authorization, client)
+            kind, lease_id = lease_calls.wanted(method, path)
+            heard = self._engine.heartbeat(caller.id, lease_id) if kind is Kind.HEARTBEAT else None
+            if heard is not None:
+                reply = lease_calls.told_at_once(caller, *heard)
+            elif kind is Kind.CHECKOUT:
+                body = await proto() if _short(headers) else await bounded_body(proto, MAX_BODY)
+                request, known_grants = read_checkout(headers, body, caller.id)
+                work = Work(kind, request)
+                reply = lease_calls.told(work, await self._engine.submit(work), known_grants)
+            else:
+                work = Work(kind, lease_call(caller, lease_id))
+                reply = lease_calls.told(work, await self._engine.submit(work))
         except Refused as refused:
-            reply = problem(refused, language_of(scope.headers.get("accept-language")))
+            reply = problem(refused, language_of(headers.get("accept-language")))
         except Exception:
             incident = secrets.token_hex(6)
-            logger.exception("incident %s during %s %s", incident, scope.method, path)
-            language = language_of(scope.headers.get("accept-language"))
+            logger.exception("incident %s during %s %s", incident, method, path)
+            language = language_of(headers.get("accept-language"))
             reply = problem(Refused("internal_error", incident=incident), language)
-        send(proto, reply, scope.method)
-        kind = "checkout" if path == LEASES else KINDS.get(scope.method, "look")
-        latency.count(kind, self._loop.time() - began)
+        send(proto, reply, method)
+        latency.count(lease_calls.NAMES[kind], monotonic() - began)
 
-    async def _lease_answer(self, scope: Any, proto: Any, path: str) -> Answer:
-        headers = scope.headers
-        if not host_allowed(headers.get("host") or scope.authority or ""):
-            raise Refused("bad_request")
-        caller = await self._caller(headers.get("authorization"), address_of(scope.client))
-        method = scope.method
-        if path == LEASES:
-            if method != "POST":
-                raise Refused("method_not_allowed", allow=["POST"])
-            return await self._checkout(scope, proto, caller)
-        handler, lease_id = router.find(method, path)
-        work, render = WAYS[handler.__name__]
-        done = await self._done(Work(work, lease_call(caller, lease_id)))
-        return render(done)
-
-    async def _checkout(self, scope: Any, proto: Any, caller: Caller) -> Answer:
-        try:
-            body = await proto() if _short(scope) else await read_body(proto, MAX_BODY)
-        except BodyTooLarge:
-            body = bytes(MAX_BODY + 1)
-        call = Call("POST", LEASES, "", scope.headers, "", lambda most: body[:most])
-        request, known_grants = read_checkout(call, caller.id)
-        done = await self._done(Work(Kind.CHECKOUT, request))
-        return render_checkout(done.outcome, known_grants, done.now)
-
-    async def _done(self, work: Work) -> Done:
-        done = await self._engine.submit(work)
-        if isinstance(done, Failed):
-            raise done.error
-        if isinstance(done, Refused):
-            raise done
-        lease_log.note(work, done)
-        if isinstance(done.outcome, Refused):
-            raise done.outcome
-        return done
-
-    async def _caller(self, authorization: str | None, address: str) -> Caller:
-        known = self._callers.caller(authorization, address)
-        if known is not None:
-            return known
-        asked = partial(self._callers.ask, authorization, address)
+    async def _ask(self, authorization: str | None, client: str) -> Caller:
+        asked = partial(self._callers.ask, authorization, client)
         return await self._loop.run_in_executor(self._readers, with_connection, asked)
 
     async def _read(self, scope: Any, proto: Any) -> None:
@@ -188,27 +157,18 @@ def _answer(call: Call) -> Answer:
     return router.handle(call)
 
 
-WAYS: dict[str, tuple[Kind, Callable[[Done], Answer]]] = {
-    "heartbeat": (Kind.HEARTBEAT, lambda done: render_heartbeat(done.outcome, done.now)),
-    "give_back": (Kind.RETURN, lambda done: Answer(204)),
-    "look": (Kind.LOOK, lambda done: render_look(done.outcome, done.now)),
-}
-
-
-def _short(scope: Any) -> bool:
+def _short(headers: Any) -> bool:
     """Whether the body's declared length lets us read it in one go."""
-    length = scope.headers.get("content-length")
+    length = headers.get("content-length")
     return length is not None and length.isdigit() and int(length) <= MAX_BODY
 
 
 def send(proto: Any, answer: Answer, method: str) -> None:
     """Send an answer."""
-    headers = [("cache-control", "no-store"), ("x-content-type-options", "nosniff")]
-    headers += [(name.lower(), value) for name, value in answer.headers]
     if answer.status == 204 or method == "HEAD":
-        proto.response_empty(answer.status, headers)
+        proto.response_empty(answer.status, [*ALWAYS, *answer.headers])
         return
-    headers.append(("content-type", answer.content_type))
+    headers = [*ALWAYS, *answer.headers, ("content-type", answer.content_type)]
     proto.response_bytes(answer.status, headers, answer.body)
 
 

@@ -11,44 +11,52 @@ from licensing.api.auth import Caller, admitted, known_caller, token_digest
 from licensing.models import Installation
 from licensing.operations import clock
 
+from .relay import address_of
+
 LOOK_SECONDS = 0.5
 MOST_CALLERS = 10_000
 
 
 class Callers:
-    """Callers by the text of their Authorization header."""
+    """Callers by the text of their Authorization header, and by their address.
+
+    A connection that is kept sends the same `address:port` with every call: that text is a second name.
+    """
 
     def __init__(self) -> None:
-        self._known: dict[str, Caller] = {}
-        self._admitted: set[tuple[int, str]] = set()
+        self._known: dict[tuple[str | None, str], Caller] = {}
         self._version = -1
         self._clock: clock.ClockRecord | None = clock.ClockRecord()
 
-    def caller(self, authorization: str | None, address: str) -> Caller | None:
-        """The caller kept in memory, admitted from this address; None where the database must be asked."""
-        caller = self._known.get(authorization or "")
-        if caller is not None and (caller.id, address) in self._admitted:
-            return caller
-        return None
+    def caller(self, authorization: str | None, client: str) -> Caller | None:
+        """The caller kept in memory; None where the database must be asked."""
+        caller = self._known.get((authorization, client))
+        if caller is None:
+            caller = self._known.get((authorization, address_of(client)))
+            if caller is not None:
+                self._keep((authorization, client), caller)
+        return caller
 
-    def ask(self, authorization: str | None, address: str) -> Caller:
+    def ask(self, authorization: str | None, client: str) -> Caller:
         """The caller as the database knows it, kept from now on.
 
         Raises:
             Refused: token_missing, token_invalid, too_many_requests, client_not_allowed.
         """
         digest = token_digest(authorization)
+        address = address_of(client)
         caller = admitted(known_caller(digest) if digest else None, address)
-        if len(self._known) >= MOST_CALLERS or len(self._admitted) >= MOST_CALLERS:
-            self.forget()
-        self._known[authorization or ""] = caller
-        self._admitted.add((caller.id, address))
+        self._keep((authorization, address), caller)
         return caller
+
+    def _keep(self, name: tuple[str | None, str], caller: Caller) -> None:
+        if len(self._known) >= MOST_CALLERS:
+            self.forget()
+        self._known[name] = caller
 
     def forget(self) -> None:
         """Keep nobody in memory."""
         self._known.clear()
-        self._admitted.clear()
 
     def look(self) -> None:
         """Look whether anything changed; forget what may be old."""

@@ -1,6 +1,7 @@
 """Lease calls in the log, from level 2 on."""
 
 import logging
+from uuid import UUID
 
 from licensing.engine.batch import Done, Kind, Work
 from licensing.operations.errors import Refused
@@ -13,6 +14,12 @@ def note(work: Work, done: Done) -> None:
     """Log what became of a call; at lower levels this costs a comparison."""
     if logger.isEnabledFor(logging.INFO):
         logger.info("%s %s: %s", work.kind.name.lower(), _who(work), _outcome(work.kind, done.outcome))
+
+
+def note_heartbeat(client_id: int, lease_id: UUID) -> None:
+    """Log a heartbeat that was answered from memory."""
+    if logger.isEnabledFor(logging.INFO):
+        logger.info("heartbeat %s (client %s): goes on", lease_id, client_id)
 
 
 def _who(work: Work) -> str:

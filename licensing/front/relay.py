@@ -127,6 +127,14 @@ def passed_on(
             yield lower, value
 
 
+async def bounded_body(proto: Any, most: int) -> bytes:
+    """The body of an RSGI request; of one that has more than `most` bytes, as many and one more."""
+    try:
+        return await read_body(proto, most)
+    except BodyTooLarge:
+        return bytes(most + 1)
+
+
 async def read_body(proto: Any, most: int) -> bytes:
     """The body of an RSGI request, however it is sent.
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+import msgspec
 from django.db.backends.utils import CursorWrapper
 
 from .clock import UNKNOWN
@@ -26,11 +27,29 @@ def run_heartbeat(
     live = own_live(rows, calls, now)
     seats = read_seats(cursor, live) if live else {}
     verdicts = {
-        row.id: stand(row, seats.get(row.id, []), terms, now, max(row.expires_at, now + terms.inactivity))
+        row.id: stand(
+            row, seats.get(row.id, []), terms, now, _fresh_end(row.expires_at, now, terms.inactivity)
+        )
         for row in live.values()
     }
     carry_out(cursor, rows, verdicts, now, heard=True)
     return [told(rows.get(call.lease_id.hex), call, terms, now, live_only=True) for call in calls]
+
+
+def prolonged(lease: HeldLease, now: datetime) -> HeldLease | None:
+    """The lease after one heartbeat more, if nothing was written since the last one was carried out.
+
+    None where that heartbeat would change more than the end: it has to be carried out.
+    """
+    expires_at = _fresh_end(lease.expires_at, now, timedelta(seconds=lease.inactivity_seconds))
+    if lease.limit is None or expires_at >= lease.limit or lease.expires_at <= now:
+        return None
+    return msgspec.structs.replace(lease, last_seen_at=now, expires_at=expires_at)
+
+
+def _fresh_end(expires_at: datetime, now: datetime, inactivity: timedelta) -> datetime:
+    """Until when a heartbeat at `now` would let a lease live, but for its bounds; no earlier than before."""
+    return max(expires_at, now + inactivity)
 
 
 def run_return(cursor: CursorWrapper, calls: Sequence[LeaseCall], now: datetime) -> list[Refused | None]:
@@ -62,7 +81,7 @@ def run_look(cursor: CursorWrapper, call: LeaseCall, now: datetime, terms: Terms
         if isinstance(verdict, Ending):
             carry_out(cursor, rows, {row.id: verdict}, now)
         else:
-            row.expires_at = verdict.expires_at
+            row.expires_at, row.limit = verdict.expires_at, verdict.limit
     return told(rows.get(call.lease_id.hex), call, terms, now)
 
 

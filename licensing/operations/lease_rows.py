@@ -34,7 +34,10 @@ class NotTaken(msgspec.Struct, frozen=True):
 
 
 class LeaseRow(msgspec.Struct):
-    """One lease's row. `withdrawn` has the instants at which seats end that the vendor took away."""
+    """One lease's row. `withdrawn` has the instants at which seats end that the vendor took away.
+
+    `limit` is no column: see `HeldLease`.
+    """
 
     id: str
     client_id: int
@@ -49,6 +52,7 @@ class LeaseRow(msgspec.Struct):
     expires_as: str
     ended_at: datetime | None
     ended_reason: str
+    limit: datetime | None = None
 
 
 # The reasons with which a lease may end by time alone.
@@ -187,6 +191,7 @@ def held_lease(row: LeaseRow, terms: Terms, now: datetime) -> HeldLease:
         withdrawn=tuple(sorted(row.withdrawn)) if row.withdrawn else (),
         inactivity_seconds=terms.inactivity_seconds,
         keys=keys,
+        limit=row.limit,
     )
 
 

@@ -60,6 +60,8 @@ class HeldLease(msgspec.Struct, frozen=True):
 
     `withdrawn` names the modules that the vendor took away; `contact_deadline` is the earliest moment at
     which one of the lease's keys ends for want of contact; `keys` has the vendor's words on each of them.
+    Until `limit`, as long as nothing is written, another heartbeat changes nothing but the end; None where
+    that is not known.
     """
 
     id: UUID
@@ -77,6 +79,18 @@ class HeldLease(msgspec.Struct, frozen=True):
     withdrawn: tuple[str, ...]
     inactivity_seconds: int
     keys: Mapping[str, Entitlement]
+    limit: datetime | None = None
+
+
+class Promise(msgspec.Struct, frozen=True):
+    """That a lease lives until `until`, unless something else ends it: not written down yet.
+
+    `heard_at`: when its program sent the heartbeat to which that was the answer.
+    """
+
+    lease_id: UUID
+    until: datetime
+    heard_at: datetime | None = None
 
 
 class Checkout(msgspec.Struct, frozen=True):

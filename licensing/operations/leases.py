@@ -6,11 +6,12 @@ lease engine hands the same `run_…` functions many calls at once; a page or a 
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from django.db.backends.utils import CursorWrapper
 
-from licensing.models import Role
+from licensing.models import Lease, Role
 
 from .actors import Actor
 from .checkout import run_checkout
@@ -18,12 +19,15 @@ from .endings import Ending, end_leases, end_whatever_is_overdue
 from .errors import Refused
 from .heartbeat import run_heartbeat, run_look, run_return
 from .lease_rows import read_leases
-from .lease_values import Checkout, CheckoutRequest, HeldLease, HeldModule, LeaseCall, Program
+from .lease_values import Checkout, CheckoutRequest, HeldLease, HeldModule, LeaseCall, Program, Promise
 from .locking import lock_ahead
 from .terms import read_terms
 from .transactions import in_transaction
-from .verdicts import record_release
+from .verdicts import reckon, record_release
 from .withdrawal import apply_grant, clamp_to_deadlines, end_leases_of_key
+
+# So many leases are renewed in one transaction, so that nobody else waits long.
+AT_ONCE = 1000
 
 __all__ = [
     "Checkout",
@@ -40,6 +44,7 @@ __all__ = [
     "heartbeat",
     "look",
     "release",
+    "renew_live",
     "return_leases",
 ]
 
@@ -105,6 +110,27 @@ def _release(cursor: CursorWrapper, ids: Sequence[str], now: datetime, actor: Ac
     for lease_id in ended:
         record_release(rows[lease_id], now, actor, reason)
     return len(ended)
+
+
+def renew_live(now: datetime) -> int:
+    """Give every live lease a fresh inactivity time, within its bounds. Gives the number of live leases.
+
+    For the start of an engine: one that died may have promised so much and not written it down, and while
+    none ran no program could send its heartbeat.
+
+    Raises:
+        Refused: `unavailable`.
+    """
+    live = list(Lease.objects.filter(ended_at=None, expires_at__gt=now).values_list("id", flat=True))
+    for start in range(0, len(live), AT_ONCE):
+        in_transaction(partial(_renew, live[start : start + AT_ONCE], now))
+    return len(live)
+
+
+def _renew(ids: Sequence[UUID], now: datetime, cursor: CursorWrapper) -> None:
+    terms = read_terms()
+    promises = [Promise(lease_id, now + terms.inactivity) for lease_id in ids]
+    reckon(cursor, [lease_id.hex for lease_id in ids], terms, now, promises)
 
 
 def expire_overdue(now: datetime) -> int:

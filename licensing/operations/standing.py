@@ -45,10 +45,12 @@ class Standing:
     """A lease that goes on until `expires_at`, and would then end as `expires_as`.
 
     `marks` are seats that the grant no longer has and that nobody has marked so: when they end, by module.
+    `limit` is the earliest end that the vendor's words give; None where a seat of it was taken away.
     """
 
     expires_at: datetime
     expires_as: str
+    limit: datetime | None
     marks: dict[Place, datetime] = field(default_factory=dict)
 
 
@@ -126,8 +128,10 @@ def _conclude(bounds: _Bounds, row: LeaseRow, now: datetime, wanted: datetime) -
         ends["module_expired"] = min(bounds.module_ends)
     if not bounds.lasting:
         ends["withdrawn"] = max(bounds.seat_ends)
-    expires_at = min(wanted, *ends.values())
+    limit = min(ends.values())
+    expires_at = min(wanted, limit)
     reason = next((name for name, end in ends.items() if end == expires_at), "expired")
     if expires_at <= now:
         return Ending(expires_at, reason)
-    return Standing(expires_at, reason, bounds.marks)
+    plain = not (row.withdrawn or bounds.marks)
+    return Standing(expires_at, reason, limit if plain else None, bounds.marks)

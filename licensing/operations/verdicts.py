@@ -1,6 +1,6 @@
 """Carrying out what was judged of leases: some end, the others go on."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from .actors import PORTAL, Actor
 from .endings import Ending, end_leases
 from .events import record
 from .lease_rows import LeaseRow, encode, read_leases, write_withdrawn
+from .lease_values import Promise
 from .seats import Place
 from .sets import words_of
 from .standing import Standing, read_seats, stand
@@ -35,14 +36,24 @@ def carry_out(
         _go_on(cursor, rows, standing, now if heard else None)
 
 
-def reckon(cursor: CursorWrapper, ids: Collection[str], terms: Terms, now: datetime) -> int:
+def reckon(
+    cursor: CursorWrapper,
+    ids: Collection[str],
+    terms: Terms,
+    now: datetime,
+    promises: Sequence[Promise] = (),
+) -> int:
     """Judge these leases anew, though nobody called: until when they go on, or that they end.
 
-    Gives the number of those that end.
+    What was promised of them counts as written down. Gives the number of those that end.
     """
     if not ids:
         return 0
     rows = {key: row for key, row in read_leases(cursor, ids, lock=True).items() if row.ended_at is None}
+    for promise in promises:
+        if (promised := rows.get(promise.lease_id.hex)) is not None:
+            promised.expires_at = max(promised.expires_at, promise.until)
+            promised.last_seen_at = max(promised.last_seen_at, promise.heard_at or promised.last_seen_at)
     seats = read_seats(cursor, rows)
     verdicts = {key: stand(row, seats.get(key, []), terms, now, row.expires_at) for key, row in rows.items()}
     carry_out(cursor, rows, verdicts, now)
@@ -83,6 +94,7 @@ def _go_on(
     for lease_id, go in standing.items():
         row = rows[lease_id]
         row.expires_at, row.expires_as = go.expires_at, go.expires_as
+        row.limit = go.limit
         row.last_seen_at = seen_at or row.last_seen_at
     cursor.execute(
         "UPDATE licensing_lease SET last_seen_at = r.seen, expires_at = r.ends, expires_as = r.reason"  # noqa: S608

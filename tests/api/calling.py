@@ -99,7 +99,7 @@ class FrontWay:
 
     def close(self) -> None:
         # A process that ends takes its connections along; a thread that ends keeps its place in the pool.
-        self.front._engine._threads.submit(connections.close_all).result()
+        self.front._engine._group._threads.submit(connections.close_all).result()
         self.alone.submit(self._end).result()
         self.alone.shutdown()
 

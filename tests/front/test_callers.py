@@ -11,7 +11,7 @@ from tests.factories import NOW, Portal
 
 pytestmark = pytest.mark.django_db
 
-ADDRESS = "192.168.1.20"
+ADDRESS = "192.168.1.20:50000"
 
 
 def known(portal: Portal) -> tuple[Callers, ErpClient, str]:
@@ -28,7 +28,7 @@ def test_caller_that_has_called_is_known_without_asking(portal: Portal) -> None:
     found = callers.caller(authorization, ADDRESS)
     assert found is not None
     assert found.id == client.pk
-    assert callers.caller(authorization, "192.168.1.21") is None
+    assert callers.caller(authorization, "192.168.1.21:50000") is None
 
 
 def test_disabled_client_is_let_in_no_more(portal: Portal) -> None:

@@ -165,7 +165,8 @@ def test_a_worker_that_is_signalled_from_all_sides_ends_and_is_started_again(dem
     for _ in range(2):
         os.killpg(worker.pid, signal.SIGTERM)
         worker.send_signal(signal.SIGTERM)
-    wait_until(lambda: not any(alive(process) for process in family), STOP_SECONDS)
+    # That it ends is the point; how soon, where others use the machine too, is not.
+    wait_until(lambda: not any(alive(process) for process in family), 30, demo.output)
     wait_until(lambda: "worker" in " ".join(_commands(demo, worker)), 15, demo.output)
 
 

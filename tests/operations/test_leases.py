@@ -9,6 +9,7 @@ from licensing.models import Configuration, ErpClient, Event, Lease, Module, Rol
 from licensing.operations.actors import Actor
 from licensing.operations.clock import UNKNOWN
 from licensing.operations.errors import Refused
+from licensing.operations.heartbeat import prolonged
 from licensing.operations.leases import (
     HeldLease,
     LeaseCall,
@@ -18,6 +19,7 @@ from licensing.operations.leases import (
     heartbeat,
     look,
     release,
+    renew_live,
     return_leases,
 )
 from tests.factories import KEY, NOW, OTHER_KEY, Portal, beat, give_back, make_client, module, request, take
@@ -314,3 +316,44 @@ def test_key_that_comes_back_gives_its_modules_again(portal: Portal, client: Erp
     end_leases_of_key(KEY, "key_inactive", NOW)
     portal.accept(KEY, [module("HANDEL", 1)])
     assert take(client).modules[0].seat == 1
+
+
+def test_renewal_of_all_live_leases_leaves_alone_what_has_ended_or_is_overdue(
+    portal: Portal, client: ErpClient
+) -> None:
+    portal.accept(KEY, [module()])
+    overdue, returned = take(client), take(client)
+    give_back(client, returned, NOW)
+    live = take(client, now=NOW + timedelta(seconds=1))
+    now = overdue.expires_at
+    assert renew_live(now) == 1
+    assert look(LeaseCall(client.pk, live.id), now).expires_at == now + INACTIVITY
+    assert Lease.objects.get(pk=live.id).last_seen_at == live.last_seen_at
+    assert ended(client, overdue, now) == ("expired", overdue.expires_at)
+    assert ended(client, returned, now) == ("returned", NOW)
+
+
+def test_renewal_of_all_live_leases_keeps_within_their_bounds(portal: Portal, client: ErpClient) -> None:
+    deadline = NOW + INACTIVITY + timedelta(seconds=5)
+    portal.accept(KEY, [module()], life=deadline - NOW)
+    lease = take(client)
+    assert renew_live(NOW + timedelta(seconds=60)) == 1
+    assert look(LeaseCall(client.pk, lease.id), NOW).expires_at == deadline
+    assert ended(client, lease, deadline) == ("contact_lost", deadline)
+
+
+def test_heartbeat_after_a_heartbeat_may_be_reckoned_while_it_changes_nothing_but_the_end(
+    portal: Portal, client: ErpClient
+) -> None:
+    deadline = NOW + timedelta(hours=1)
+    portal.accept(KEY, [module("HANDEL"), module("KASA")], life=deadline - NOW)
+    first = beat(client, take(client, "HANDEL", "KASA"), NOW)
+    later = NOW + timedelta(seconds=3)
+    again = prolonged(first, later)
+    assert again is not None
+    assert again == beat(client, first, later)
+    assert prolonged(first, first.expires_at) is None, "it has ended"
+    assert prolonged(first, deadline - INACTIVITY) is None, "its end has another reason then"
+    assert prolonged(take(client), NOW) is None, "no heartbeat has judged it yet"
+    portal.accept(KEY, [module("HANDEL", 5)], later, life=deadline - later)
+    assert prolonged(beat(client, first, later), later) is None, "a seat of it was taken away"

@@ -1,0 +1,90 @@
+"""The engine of one process: what the front submits calls to."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from django.db import DatabaseError, connection
+
+from licensing.operations import leases
+from licensing.operations.errors import Refused
+from licensing.operations.lease_values import HeldLease, Promise
+
+from .batch import Batches, Done, Kind, Work
+from .checkpoint import Checkpoints
+from .commit import Failed, GroupCommit
+from .recent import Recent
+
+logger = logging.getLogger(__name__)
+Outcome = Done | Failed | Refused
+
+
+class Engine:
+    """Lease calls in batches, in the shape that the database asks for.
+
+    SQLite has one process that answers lease calls: batches on the event loop's thread, heartbeats partly
+    from memory. PostgreSQL serves several nodes: batches on a thread, and nothing kept.
+
+    Args:
+        clock: portal time.
+        changed: see `Batches`.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        clock: Callable[[], datetime],
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._loop = loop
+        self._recent: Recent | None = None
+        self._checkpoints: Checkpoints | None = None
+        batches = Batches(clock, changed)
+        alone = connection.vendor == "sqlite"
+        if alone:
+            _renew_live(clock)
+            self._recent = batches.recent = Recent(loop, batches.data_version, clock, self._write)
+            self._checkpoints = Checkpoints()
+        self._group: GroupCommit[Work, Done] = GroupCommit(
+            loop, batches.at_once if alone else None, batches.patiently
+        )
+
+    def submit(self, work: Work) -> "asyncio.Future[Outcome]":
+        """Queue one call; its outcome comes after the commit that holds it.
+
+        Raises:
+            Refused: `unavailable` when too many wait.
+        """
+        if self._recent is not None:
+            self._recent.write_down()
+        return self._group.submit(work)
+
+    def heartbeat(self, client_id: int, lease_id: str) -> tuple[HeldLease, datetime] | None:
+        """A heartbeat answered at once, with the portal time; None where it must be submitted."""
+        return self._recent.heartbeat(client_id, lease_id) if self._recent is not None else None
+
+    def close(self) -> None:
+        """Let the batch under way end and write what was promised; nothing new is carried out."""
+        promises = self._recent.take() if self._recent is not None else ()
+        self._group.close([Work(Kind.PROMISES, promises)] if promises else [])
+        if self._checkpoints is not None:
+            self._checkpoints.stop()
+
+    def _write(self, promises: Sequence[Promise]) -> "asyncio.Future[bool]":
+        told: asyncio.Future[bool] = self._loop.create_future()
+        try:
+            submitted = self._group.submit(Work(Kind.PROMISES, promises))
+        except Refused:
+            told.set_result(False)
+        else:
+            submitted.add_done_callback(lambda done: told.set_result(isinstance(done.result(), Done)))
+        return told
+
+
+def _renew_live(clock: Callable[[], datetime]) -> None:
+    try:
+        logger.info("live leases renewed at the start: %d", leases.renew_live(clock()))
+    except (Refused, DatabaseError) as error:
+        # They go on until the ends that are written down.
+        logger.warning("live leases could not be renewed at the start: %s", error)

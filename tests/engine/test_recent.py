@@ -1,0 +1,262 @@
+"""Heartbeats answered from memory: nobody is told of a lease that is gone, and nothing told is lost."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.db import connection, connections
+
+from licensing.engine.batch import Batches, Kind, Work
+from licensing.engine.commit import Busy
+from licensing.engine.engine import Engine
+from licensing.engine.recent import AHEAD, Recent
+from licensing.models import Lease
+from licensing.operations import leases
+from licensing.operations.actors import COMMAND
+from licensing.operations.errors import Refused
+from licensing.operations.lease_values import HeldLease, LeaseCall
+from tests.factories import KEY, NOW, Portal, make_client, module, take
+
+pytestmark = [pytest.mark.sqlite_only, pytest.mark.django_db(transaction=True)]
+
+SECOND = timedelta(seconds=1)
+INACTIVITY = timedelta(seconds=1800)
+
+
+def elsewhere(work: Callable[[], Any]) -> Any:
+    """Do `work` on another connection, as another process would."""
+
+    def alone() -> Any:
+        try:
+            return work()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(alone).result()
+
+
+@dataclass
+class Play:
+    """An engine at work for one client with one lease; time is what the test says."""
+
+    engine: Engine
+    client_id: int
+    lease_id: UUID
+    clock: list[datetime] = field(default_factory=lambda: [NOW])
+
+    async def call(self, kind: Kind) -> Any:
+        """Submit a call; its outcome, a refusal raised."""
+        done = await self.engine.submit(Work(kind, LeaseCall(self.client_id, self.lease_id)))
+        outcome = getattr(done, "outcome", done)
+        if isinstance(outcome, Refused):
+            raise outcome
+        return outcome
+
+    async def beat(self, after: timedelta = SECOND) -> HeldLease:
+        """A heartbeat `after` the last one, as the front does it."""
+        self.clock[0] += after
+        found = await self.at_once()
+        if found is not None:
+            return found
+        lease: HeldLease = await self.call(Kind.HEARTBEAT)
+        return lease
+
+    async def at_once(self, client_id: int | None = None) -> HeldLease | None:
+        """What memory answers to a heartbeat, in a turn of the loop of its own."""
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        found = self.engine.heartbeat(client_id or self.client_id, str(self.lease_id))
+        return found[0] if found is not None else None
+
+
+def play(portal: Portal, story: Callable[[Play], Awaitable[None]], life: timedelta | None = None) -> None:
+    """Play a story on a lease that was just taken and has had its first heartbeat."""
+    portal.accept(KEY, [module("HANDEL", 5)], life=life or timedelta(hours=72))
+    client = make_client()
+    lease = take(client)
+
+    async def played() -> None:
+        clock = [NOW]
+        engine = Engine(asyncio.get_running_loop(), lambda: clock[0])
+        stage = Play(engine, client.pk, lease.id, clock)
+        try:
+            await stage.call(Kind.HEARTBEAT)
+            await story(stage)
+        finally:
+            engine.close()
+            connection.close()
+
+    asyncio.run(played())
+
+
+def stored(lease_id: UUID) -> Lease:
+    """The lease as another process reads it."""
+    row: Lease = elsewhere(lambda: Lease.objects.get(pk=lease_id))
+    return row
+
+
+def test_second_heartbeat_is_answered_from_memory_and_written_with_the_next_call(portal: Portal) -> None:
+    async def story(on: Play) -> None:
+        on.clock[0] += SECOND
+        heard = await on.at_once()
+        assert heard is not None
+        assert (heard.expires_at, heard.last_seen_at) == (NOW + SECOND + INACTIVITY, NOW + SECOND)
+        assert stored(on.lease_id).expires_at == NOW + INACTIVITY
+        looked = await on.call(Kind.LOOK)
+        assert (looked.expires_at, looked.last_seen_at) == (heard.expires_at, heard.last_seen_at)
+        assert stored(on.lease_id).expires_at == heard.expires_at
+
+    play(portal, story)
+
+
+def test_promises_are_written_within_seconds_though_nobody_calls(portal: Portal) -> None:
+    async def story(on: Play) -> None:
+        heard = await on.beat()
+        for _ in range(500):
+            if stored(on.lease_id).expires_at == heard.expires_at:
+                return
+            await asyncio.sleep(0.02)
+        pytest.fail("nothing was written")
+
+    play(portal, story)
+
+
+def test_engine_that_ends_writes_what_it_promised(portal: Portal) -> None:
+    told: list[Any] = []
+
+    async def story(on: Play) -> None:
+        told.append(await on.beat())
+
+    play(portal, story)
+    assert Lease.objects.get().expires_at == told[0].expires_at
+
+
+def test_lease_released_elsewhere_is_not_prolonged(portal: Portal) -> None:
+    async def story(on: Play) -> None:
+        await on.beat()
+        elsewhere(lambda: leases.release([on.lease_id], on.clock[0], COMMAND))
+        with pytest.raises(Refused, match="lease_ended"):
+            await on.beat()
+        assert stored(on.lease_id).ended_reason == "released_by_admin"
+
+    play(portal, story)
+
+
+def test_promise_does_not_bring_a_lease_back(portal: Portal) -> None:
+    async def story(on: Play) -> None:
+        await on.beat()
+        elsewhere(lambda: leases.release([on.lease_id], on.clock[0], COMMAND))
+        with pytest.raises(Refused, match="lease_ended"):
+            await on.call(Kind.HEARTBEAT)
+        assert stored(on.lease_id).ended_at == on.clock[0]
+
+    play(portal, story)
+
+
+def test_lease_returned_here_is_not_prolonged(portal: Portal) -> None:
+    async def story(on: Play) -> None:
+        await on.beat()
+        await on.call(Kind.RETURN)
+        with pytest.raises(Refused, match="lease_ended"):
+            await on.beat()
+
+    play(portal, story)
+
+
+def test_memory_answers_the_lease_s_own_client_alone(portal: Portal) -> None:
+    stranger = make_client()
+
+    async def story(on: Play) -> None:
+        assert await on.at_once(stranger.pk) is None
+        assert await on.at_once() is not None
+
+    play(portal, story)
+
+
+def test_seats_taken_away_elsewhere_are_told_at_the_next_heartbeat(portal: Portal) -> None:
+    async def story(on: Play) -> None:
+        end = (await on.beat()).expires_at
+        elsewhere(lambda: portal.accept(KEY, [module("HANDEL", 0)], on.clock[0]))
+        heard = await on.beat()
+        assert heard.withdrawn == ("HANDEL",)
+        assert NOW + INACTIVITY <= heard.expires_at <= end
+
+    play(portal, story)
+
+
+def test_memory_never_runs_far_ahead_of_the_database(portal: Portal) -> None:
+    async def story(on: Play) -> None:
+        on.clock[0] += AHEAD
+        assert await on.at_once() is not None
+        on.clock[0] += timedelta(microseconds=1)
+        assert await on.at_once() is None
+
+    play(portal, story)
+
+
+def test_memory_does_not_prolong_to_the_contact_deadline(portal: Portal) -> None:
+    deadline = NOW + INACTIVITY + SECOND
+
+    async def story(on: Play) -> None:
+        on.clock[0] += SECOND - timedelta(microseconds=1)
+        assert await on.at_once() is not None
+        on.clock[0] += SECOND
+        assert await on.at_once() is None
+        assert (await on.call(Kind.HEARTBEAT)).expires_at == deadline
+
+    play(portal, story, life=deadline - NOW)
+
+
+def test_promises_that_cannot_be_written_are_tried_again(portal: Portal) -> None:
+    async def story(on: Play) -> None:
+        heard = await on.beat()
+        recent = on.engine._recent
+        assert recent is not None
+        promises = recent.take()
+        recent._put_back(promises)
+        assert (await on.call(Kind.LOOK)).expires_at == heard.expires_at
+
+    play(portal, story)
+
+
+def test_engine_that_starts_gives_every_live_lease_a_fresh_inactivity_time(portal: Portal) -> None:
+    """What the one before promised and could not write is within it."""
+    portal.accept(KEY, [module("HANDEL", 5)])
+    lease = take(make_client())
+    later = NOW + timedelta(seconds=600)
+
+    async def start() -> None:
+        Engine(asyncio.get_running_loop(), lambda: later).close()
+
+    asyncio.run(start())
+    row = Lease.objects.get(pk=lease.id)
+    assert (row.expires_at, row.last_seen_at) == (later + INACTIVITY, NOW)
+
+
+def test_batch_refuses_at_once_while_another_process_holds_the_lock(portal: Portal) -> None:
+    batches = Batches(lambda: NOW)
+    batches.at_once([])
+    held = connections["default"].copy()
+    try:
+        with held.cursor() as cursor:
+            cursor.execute("BEGIN IMMEDIATE")
+            with pytest.raises(Busy):
+                batches.at_once([])
+            cursor.execute("ROLLBACK")
+    finally:
+        held.close()
+        connection.close()
+
+
+def test_without_the_comparison_a_released_lease_would_be_prolonged(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Recent, "compare", lambda _self: None)
+    with pytest.raises(pytest.fail.Exception):
+        test_lease_released_elsewhere_is_not_prolonged(portal)
