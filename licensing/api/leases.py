@@ -5,7 +5,6 @@ so that the lease engine, which carries out many calls at once, uses the same tw
 """
 
 import re
-import uuid
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, TypeVar
@@ -61,7 +60,7 @@ def lease_call(caller: Caller, lease_id: str) -> LeaseCall:
     """The call on one lease; an id that cannot be one is an unknown one."""
     if not _ID.fullmatch(lease_id):
         raise Refused("lease_not_found")
-    return LeaseCall(caller.id, uuid.UUID(lease_id))
+    return LeaseCall(caller.id, lease_id)
 
 
 def render_checkout(done: Checkout, known_grants: Mapping[str, int], now: datetime) -> Answer:
@@ -86,7 +85,7 @@ def render_heartbeat(lease: HeldLease, now: datetime) -> Answer:
     """200, with the new end of the lease."""
     return answer(
         HeartbeatAnswer(
-            id=str(lease.id),
+            id=lease.id,
             state=lease.state,
             expires_at=instant(lease.expires_at),
             renew_after_seconds=lease.inactivity_seconds // 3,
@@ -111,7 +110,7 @@ def render_look(lease: HeldLease, now: datetime) -> Answer:
 
 def _common(lease: HeldLease, now: datetime) -> dict[str, Any]:
     return {
-        "id": str(lease.id),
+        "id": lease.id,
         "state": lease.state,
         "modules": [
             LeasedModule(held.code, held.key, held.seat, held.expires_on, held.warranty_until)

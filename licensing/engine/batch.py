@@ -120,7 +120,7 @@ class Batches:
             places.setdefault(work.kind, []).append(place)
         calls = {kind: [works[place].call for place in places[kind]] for kind in sorted(places)}
         offers = offers_for(calls.get(Kind.CHECKOUT, ()), terms)
-        lock_ahead(cursor, offers, calls.get(Kind.RETURN, ()), self._clock())
+        lock_ahead(cursor, offers, calls.get(Kind.RETURN, ()), self._clock)
         now = self._clock()
         outcomes: list[Any] = [None] * len(works)
         for kind, wanted in calls.items():
@@ -142,7 +142,7 @@ class Batches:
 def _note(recent: Recent, works: Sequence[Work], done: Sequence[Done]) -> None:
     for work, became in zip(works, done, strict=True):
         if work.kind is Kind.RETURN:
-            recent.forget(str(work.call.lease_id))
+            recent.forget(work.call.lease_id)
         elif work.kind is Kind.HEARTBEAT and isinstance(became.outcome, HeldLease):
             recent.keep(work.call.client_id, became.outcome)
 
@@ -153,7 +153,7 @@ def _run(
     match kind:
         case Kind.PROMISES:
             promises = [promise for call in calls for promise in call]
-            reckon(cursor, [promise.lease_id.hex for promise in promises], terms, now, promises)
+            reckon(cursor, [promise.key for promise in promises], terms, now, promises)
             return [None] * len(calls)
         case Kind.RETURN:
             return run_return(cursor, calls, now)

@@ -23,7 +23,9 @@ Outcome = TypeVar("Outcome")
 
 
 # A turn of the loop in which nothing is ready takes some ten microseconds; a batch costs far more.
-TURNS = 4
+TURNS = 20
+# How fast a crowd is forgotten: a batch waits for a share of what came together lately.
+CROWD = 0.95
 
 
 class Busy(Exception):
@@ -68,8 +70,9 @@ class GroupCommit(Generic[Work, Outcome]):
         self._most_in_batch = most_in_batch
         self._waiting: deque[tuple[Work, asyncio.Future[Outcome | Failed | Refused]]] = deque()
         self._scheduled = False
-        # How many shared the last batch, and how many turns of the loop the next may wait for as many.
+        # How many shared a batch lately; and for how many turns in which nobody comes the next may wait.
         self._expected, self._turns_left = 0, TURNS
+        self._seen = 0
         self._writing = 0
         self._writers = writers
         # Django keeps a connection for each context of an event loop: all batches share this one.
@@ -103,11 +106,13 @@ class GroupCommit(Generic[Work, Outcome]):
 
     def _start(self) -> None:
         if len(self._waiting) < self._expected and self._turns_left > 0:
-            self._turns_left -= 1
+            self._turns_left = self._turns_left - 1 if len(self._waiting) == self._seen else TURNS
+            self._seen = len(self._waiting)
             self._loop.call_soon(self._start, context=self._context)
             return
         self._scheduled = False
-        self._expected, self._turns_left = len(self._waiting), TURNS
+        self._seen = 0
+        self._expected, self._turns_left = max(len(self._waiting), int(self._expected * CROWD)), TURNS
         batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._most_in_batch))]
         if not batch:
             return

@@ -113,7 +113,7 @@ class Recent:
             return
         if len(self._kept) >= MOST_KEPT:
             self._kept.clear()
-        self._kept[str(lease.id)] = _Kept(client_id, lease, lease.expires_at)
+        self._kept[lease.id] = _Kept(client_id, lease, lease.expires_at)
 
     def forget(self, lease_id: str) -> None:
         """A batch did something else with this lease."""
@@ -131,13 +131,13 @@ class Recent:
 
     def _written(self, promises: Sequence[Promise]) -> None:
         for promise in promises:
-            kept = self._kept.get(str(promise.lease_id))
+            kept = self._kept.get(promise.lease_id)
             if kept is not None:
                 kept.written_until = max(kept.written_until, promise.until)
 
     def _put_back(self, promises: Sequence[Promise]) -> None:
         logger.warning("%d heartbeats could not be written yet", len(promises))
         for promise in promises:
-            self._promised.setdefault(str(promise.lease_id), promise)
+            self._promised.setdefault(promise.lease_id, promise)
         if self._timer is None:
             self._timer = self._loop.call_later(WRITE_SECONDS, self.write_down)

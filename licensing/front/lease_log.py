@@ -1,7 +1,6 @@
 """Lease calls in the log, from level 2 on."""
 
 import logging
-from uuid import UUID
 
 from licensing.engine.batch import Done, Kind, Work
 from licensing.operations.errors import Refused
@@ -16,7 +15,7 @@ def note(work: Work, done: Done) -> None:
         logger.info("%s %s: %s", work.kind.name.lower(), _who(work), _outcome(work.kind, done.outcome))
 
 
-def note_heartbeat(client_id: int, lease_id: UUID) -> None:
+def note_heartbeat(client_id: int, lease_id: str) -> None:
     """Log a heartbeat that was answered from memory."""
     if logger.isEnabledFor(logging.INFO):
         logger.info("heartbeat %s (client %s): goes on", lease_id, client_id)

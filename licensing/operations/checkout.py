@@ -4,14 +4,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from uuid import uuid4
 
 from django.db.backends.utils import CursorWrapper
 
 from .endings import end_overdue, find_overdue, places_of
 from .errors import Refused
 from .lease_rows import Claim, LeaseRow, NotTaken, encode, held_lease, read_repeated
-from .lease_values import Checkout, CheckoutRequest
+from .lease_values import Checkout, CheckoutRequest, new_key
 from .refusals import Refusal, full_modules, refusal_of, store_refusals
 from .seats import Place, Stock, TakenSeat, lock_modules, stock_of, store_taken
 from .sets import words_of
@@ -169,12 +168,12 @@ class _Batch:
                 not_taken.append(NotTaken(code, offer))
             else:
                 picked.append(offer)
-        lease_id = uuid4().hex
+        lease_id = new_key()
         claims = tuple([self._take(offer, lease_id) for offer in picked])
-        expires_at, expires_as = _end(picked, self.now + self.terms.inactivity)
+        expires_at = min(self.now + self.terms.inactivity, *[offer.ends_at for offer in picked])
         row = LeaseRow(
             lease_id, request.client_id, request.user, request.workstation, claims, tuple(not_taken), {},
-            self.now, self.now, expires_at, expires_as, None, "",
+            self.now, self.now, expires_at, _ends_as(picked, expires_at), None, "",
         )  # fmt: skip
         self.given.append((request, row))
         if request.idempotency_key is not None:
@@ -202,12 +201,12 @@ class _Batch:
                 self.outcomes[place] = refused
 
 
-def _end(offers: Sequence[Offer], wanted: datetime) -> tuple[datetime, str]:
-    """When a new lease ends without a heartbeat, and with which reason."""
-    end = min(wanted, *[offer.ends_at for offer in offers])
-    if any(offer.contact_deadline == end for offer in offers):
-        return end, "contact_lost"
-    return end, "module_expired" if any(offer.module_end == end for offer in offers) else "expired"
+def _ends_as(offers: Sequence[Offer], end: datetime) -> str:
+    """With which reason a new lease would end then."""
+    for offer in offers:
+        if offer.contact_deadline == end:
+            return "contact_lost"
+    return "module_expired" if any(offer.module_end == end for offer in offers) else "expired"
 
 
 _LEASE = {

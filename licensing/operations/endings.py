@@ -1,13 +1,18 @@
 """How leases end: by time, by return, by the portal. An ended lease is never touched again."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.backends.utils import CursorWrapper
 
+from .lease_values import LeaseCall
 from .seats import Place, free_seats, free_seats_of, lock_modules
 from .sets import words_of
+
+# The reason with which a lease ends by time; one that a hand wrote is none.
+_BY_ITSELF = "('contact_lost', 'module_expired', 'withdrawn')"
+_BY_TIME = f"CASE WHEN expires_as IN {_BY_ITSELF} THEN expires_as ELSE 'expired' END"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +68,7 @@ def end_overdue(cursor: CursorWrapper, overdue: Overdue, now: datetime) -> int:
     """End what is overdue, its modules being locked. Gives the number of leases ended."""
     words = words_of(cursor)
     cursor.execute(
-        "UPDATE licensing_lease SET ended_at = expires_at, ended_reason = CASE WHEN expires_as IN"  # noqa: S608
-        " ('contact_lost', 'module_expired', 'withdrawn') THEN expires_as ELSE 'expired' END"
+        f"UPDATE licensing_lease SET ended_at = expires_at, ended_reason = {_BY_TIME}"  # noqa: S608
         f" WHERE id IN {words.among('id')} AND ended_at IS NULL AND expires_at <= %s RETURNING id",
         [words.members(overdue.leases), words.instant(now)],
     )
@@ -85,16 +89,33 @@ def end_whatever_is_overdue(cursor: CursorWrapper, now: datetime) -> int:
     return end_overdue(cursor, overdue, now)
 
 
-def end_leases(cursor: CursorWrapper, endings: Mapping[str, Ending], *, locked: bool = False) -> list[str]:
-    """End these leases and free their seats. Gives the ids of those that were still live.
+def end_returned(cursor: CursorWrapper, calls: Iterable[LeaseCall], now: datetime) -> set[str]:
+    """End what its own client returns at `now`, its modules being locked: as expired where time was earlier.
 
-    `locked`: their modules are locked already.
+    Gives the ids of those that were still live.
     """
+    words = words_of(cursor)
+    instant = words.instant(now)
+    cursor.execute(
+        f"UPDATE licensing_lease SET ended_at = CASE WHEN expires_at > %s THEN %s ELSE expires_at END,"  # noqa: S608
+        f" ended_reason = CASE WHEN expires_at > %s THEN 'returned' ELSE {_BY_TIME} END"
+        f" FROM {words.rows('r', lease='id', client='number')} WHERE licensing_lease.id = r.lease"
+        " AND licensing_lease.client_id = r.client AND licensing_lease.ended_at IS NULL"
+        " RETURNING licensing_lease.id",
+        [instant, instant, instant, *words.columns([(call.key, call.client_id) for call in calls])],
+    )
+    ended = {words.read_id(row[0]) for row in cursor.fetchall()}
+    if ended:
+        free_seats_of(cursor, ended)
+    return ended
+
+
+def end_leases(cursor: CursorWrapper, endings: Mapping[str, Ending]) -> list[str]:
+    """End these leases and free their seats. Gives the ids of those that were still live."""
     if not endings:
         return []
     words = words_of(cursor)
-    if not locked:
-        lock_modules(cursor, places_of(cursor, endings))
+    lock_modules(cursor, places_of(cursor, endings))
     rows = [(lease_id, words.instant(end.at), end.reason) for lease_id, end in endings.items()]
     cursor.execute(
         "UPDATE licensing_lease SET ended_at = r.at, ended_reason = r.reason"  # noqa: S608

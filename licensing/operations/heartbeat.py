@@ -7,7 +7,7 @@ import msgspec
 from django.db.backends.utils import CursorWrapper
 
 from .clock import UNKNOWN
-from .endings import Ending, end_leases
+from .endings import Ending, end_returned
 from .errors import Refused
 from .lease_rows import LeaseEnd, LeaseRow, held_lease, read_ends, read_leases
 from .lease_values import HeldLease, LeaseCall
@@ -23,7 +23,7 @@ def run_heartbeat(
     cursor: CursorWrapper, calls: Sequence[LeaseCall], now: datetime, terms: Terms
 ) -> list[HeldLease | Refused]:
     """Carry out a batch of heartbeats: each live lease gets a fresh inactivity time, within its bounds."""
-    rows = read_leases(cursor, {call.lease_id.hex for call in calls}, lock=True)
+    rows = read_leases(cursor, {call.key for call in calls}, lock=True)
     live = own_live(rows, calls, now)
     seats = read_seats(cursor, live) if live else {}
     verdicts = {
@@ -33,7 +33,7 @@ def run_heartbeat(
         for row in live.values()
     }
     carry_out(cursor, rows, verdicts, now, heard=True)
-    return [told(rows.get(call.lease_id.hex), call, terms, now, live_only=True) for call in calls]
+    return [told(rows.get(call.key), call, terms, now, live_only=True) for call in calls]
 
 
 def prolonged(lease: HeldLease, now: datetime) -> HeldLease | None:
@@ -57,39 +57,32 @@ def run_return(cursor: CursorWrapper, calls: Sequence[LeaseCall], now: datetime)
 
     Returning what has ended already is no mistake.
     """
-    ids = [call.lease_id.hex for call in calls]
-    ends = read_ends(cursor, ids)
-    returned = Ending(now, "returned")
-    endings = {
-        key: returned if end.expires_at > now else Ending(end.expires_at, end.expires_as)
-        for key, call in zip(ids, calls, strict=True)
-        if (end := ends.get(key)) is not None and end.ended_at is None and end.client_id == call.client_id
-    }
-    end_leases(cursor, endings, locked=True)
+    ended = end_returned(cursor, calls, now)
+    others = [call.key for call in calls if call.key not in ended]
+    ends = read_ends(cursor, others) if others else {}
     return [
-        None if _known(ends.get(key), call, now) else _not_found()
-        for key, call in zip(ids, calls, strict=True)
+        None if call.key in ended or _known(ends.get(call.key), call, now) else _not_found() for call in calls
     ]
 
 
 def run_look(cursor: CursorWrapper, call: LeaseCall, now: datetime, terms: Terms) -> HeldLease | Refused:
     """One lease as it is now; where time has ended it and nobody wrote that down, that is written down."""
-    rows = read_leases(cursor, [call.lease_id.hex])
+    rows = read_leases(cursor, [call.key])
     live = own_live(rows, [call], now)
     for row in live.values():
         verdict = stand(row, read_seats(cursor, live).get(row.id, []), terms, now, row.expires_at)
         if isinstance(verdict, Ending):
             carry_out(cursor, rows, {row.id: verdict}, now)
         else:
-            row.expires_at, row.limit = verdict.expires_at, verdict.limit
-    return told(rows.get(call.lease_id.hex), call, terms, now)
+            row.expires_at = verdict.expires_at
+    return told(rows.get(call.key), call, terms, now)
 
 
 def own_live(rows: Mapping[str, LeaseRow], calls: Sequence[LeaseCall], now: datetime) -> dict[str, LeaseRow]:
     """Of the leases called, those that nobody has ended and that are the caller's own."""
     found = {}
     for call in calls:
-        row = rows.get(call.lease_id.hex)
+        row = rows.get(call.key)
         if row is not None and row.ended_at is None and row.client_id == call.client_id:
             found[row.id] = row
     return found

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
-from uuid import UUID
 
 import msgspec
 from django.db.backends.utils import CursorWrapper
@@ -11,7 +10,7 @@ from django.db.backends.utils import CursorWrapper
 from licensing.protocol.errors import MalformedMessage
 from licensing.protocol.times import format_instant, parse_instant
 
-from .lease_values import HeldLease, HeldModule
+from .lease_values import HeldLease, HeldModule, id_of
 from .sets import Words, words_of
 from .terms import Terms
 
@@ -80,30 +79,26 @@ def read_leases(cursor: CursorWrapper, ids: Iterable[str], *, lock: bool = False
 
 
 class LeaseEnd(msgspec.Struct):
-    """What a return must know of a lease."""
+    """Whose a lease is, and when it ended."""
 
     client_id: int
-    expires_at: datetime
-    expires_as: str
     ended_at: datetime | None
 
 
 def read_ends(cursor: CursorWrapper, ids: Iterable[str]) -> dict[str, LeaseEnd]:
-    """When these leases end or ended, by id."""
+    """Whose these leases are and when they ended, by id."""
     words = words_of(cursor)
     cursor.execute(
-        "SELECT l.id, l.client_id, l.expires_at, l.expires_as, l.ended_at FROM licensing_lease l"  # noqa: S608
+        "SELECT l.id, l.client_id, l.ended_at FROM licensing_lease l"  # noqa: S608
         f" WHERE l.id IN {words.among('id')}",
         [words.members(ids)],
     )
     return {
         words.read_id(lease_id): LeaseEnd(
             client_id,
-            words.read_instant(expires_at),
-            _by_itself(expires_as),
             None if ended_at is None else words.read_instant(ended_at),
         )
-        for lease_id, client_id, expires_at, expires_as, ended_at in cursor.fetchall()
+        for lease_id, client_id, ended_at in cursor.fetchall()
     }
 
 
@@ -175,7 +170,7 @@ def held_lease(row: LeaseRow, terms: Terms, now: datetime) -> HeldLease:
     standing = _standing(row, now) or keys if row.withdrawn else keys
     deadlines = [held.contact_deadline for number, held in keys.items() if number in standing]
     return HeldLease(
-        id=UUID(hex=row.id),
+        id=id_of(row.id),
         state="active" if row.ended_at is None else "ended",
         modules=tuple([_held_module(claim, terms) for claim in row.claims]),
         not_taken=tuple([(missed.code, missed.reason) for missed in row.not_taken]),

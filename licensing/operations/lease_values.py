@@ -3,13 +3,32 @@
 They are msgspec's, for those are made several times as fast as dataclasses, and a batch makes many.
 """
 
+import os
 from collections.abc import Mapping
 from datetime import date, datetime
-from uuid import UUID
 
 import msgspec
 
 from .entitlements import Entitlement
+
+_RANDOM_BITS = (1 << 128) - 1 & ~(0xF << 76) & ~(0x3 << 62)
+_VERSION_4 = 0x4 << 76 | 0x2 << 62
+
+
+def new_key() -> str:
+    """The id of a new lease, 32 hex digits: a random UUID (RFC 9562, version 4), made without the object."""
+    number = int.from_bytes(os.urandom(16), "big")
+    return f"{number & _RANDOM_BITS | _VERSION_4:032x}"
+
+
+def id_of(key: str) -> str:
+    """A lease's id as it is told, from its 32 hex digits."""
+    return f"{key[:8]}-{key[8:12]}-{key[12:16]}-{key[16:20]}-{key[20:]}"
+
+
+def hex_of(lease_id: str) -> str:
+    """The 32 hex digits of a lease's id."""
+    return lease_id.replace("-", "")
 
 
 class Program(msgspec.Struct, frozen=True):
@@ -39,10 +58,15 @@ class CheckoutRequest(msgspec.Struct, frozen=True):
 
 
 class LeaseCall(msgspec.Struct, frozen=True):
-    """A call on one lease by one ERP client."""
+    """A call on one lease by one ERP client; the id as `HeldLease` has it."""
 
     client_id: int
-    lease_id: UUID
+    lease_id: str
+
+    @property
+    def key(self) -> str:
+        """The id as the rows have it."""
+        return hex_of(self.lease_id)
 
 
 class HeldModule(msgspec.Struct, frozen=True):
@@ -56,7 +80,7 @@ class HeldModule(msgspec.Struct, frozen=True):
 
 
 class HeldLease(msgspec.Struct, frozen=True):
-    """A lease as it is now.
+    """A lease as it is now; `id` is a UUID's text.
 
     `withdrawn` names the modules that the vendor took away; `contact_deadline` is the earliest moment at
     which one of the lease's keys ends for want of contact; `keys` has the vendor's words on each of them.
@@ -64,7 +88,7 @@ class HeldLease(msgspec.Struct, frozen=True):
     that is not known.
     """
 
-    id: UUID
+    id: str
     state: str
     modules: tuple[HeldModule, ...]
     not_taken: tuple[tuple[str, str], ...]
@@ -88,9 +112,14 @@ class Promise(msgspec.Struct, frozen=True):
     `heard_at`: when its program sent the heartbeat to which that was the answer.
     """
 
-    lease_id: UUID
+    lease_id: str
     until: datetime
     heard_at: datetime | None = None
+
+    @property
+    def key(self) -> str:
+        """The id as the rows have it."""
+        return hex_of(self.lease_id)
 
 
 class Checkout(msgspec.Struct, frozen=True):

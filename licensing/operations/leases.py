@@ -19,7 +19,16 @@ from .endings import Ending, end_leases, end_whatever_is_overdue
 from .errors import Refused
 from .heartbeat import run_heartbeat, run_look, run_return
 from .lease_rows import read_leases
-from .lease_values import Checkout, CheckoutRequest, HeldLease, HeldModule, LeaseCall, Program, Promise
+from .lease_values import (
+    Checkout,
+    CheckoutRequest,
+    HeldLease,
+    HeldModule,
+    LeaseCall,
+    Program,
+    Promise,
+    hex_of,
+)
 from .locking import lock_ahead
 from .terms import read_terms
 from .transactions import in_transaction
@@ -77,7 +86,7 @@ def return_leases(calls: Sequence[LeaseCall], now: datetime) -> list[Refused | N
 
 
 def _return(cursor: CursorWrapper, calls: Sequence[LeaseCall], now: datetime) -> list[Refused | None]:
-    lock_ahead(cursor, (), calls, now)
+    lock_ahead(cursor, (), calls, lambda: now)
     return run_return(cursor, calls, now)
 
 
@@ -93,14 +102,16 @@ def look(call: LeaseCall, now: datetime) -> HeldLease:
     return found
 
 
-def release(lease_ids: Collection[UUID], now: datetime, actor: Actor, reason: str = "") -> int:
+def release(lease_ids: Collection[str | UUID], now: datetime, actor: Actor, reason: str = "") -> int:
     """End leases by an operator's decision, each with an event. Gives the number of those that were live.
 
     Raises:
         Refused: `not_permitted`, `unavailable`.
     """
     actor.require(Role.OPERATOR)
-    return in_transaction(lambda cursor: _release(cursor, [key.hex for key in lease_ids], now, actor, reason))
+    return in_transaction(
+        lambda cursor: _release(cursor, [hex_of(str(key)) for key in lease_ids], now, actor, reason)
+    )
 
 
 def _release(cursor: CursorWrapper, ids: Sequence[str], now: datetime, actor: Actor, reason: str) -> int:
@@ -129,8 +140,8 @@ def renew_live(now: datetime) -> int:
 
 def _renew(ids: Sequence[UUID], now: datetime, cursor: CursorWrapper) -> None:
     terms = read_terms()
-    promises = [Promise(lease_id, now + terms.inactivity) for lease_id in ids]
-    reckon(cursor, [lease_id.hex for lease_id in ids], terms, now, promises)
+    promises = [Promise(str(lease_id), now + terms.inactivity) for lease_id in ids]
+    reckon(cursor, [promise.key for promise in promises], terms, now, promises)
 
 
 def expire_overdue(now: datetime) -> int:

@@ -1,6 +1,6 @@
 """One order in which batches of leases lock what they change: no two wait for each other in a ring."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from django.db.backends.utils import CursorWrapper
@@ -14,13 +14,14 @@ def lock_ahead(
     cursor: CursorWrapper,
     offers: Iterable[Offer],
     returns: Sequence[LeaseCall],
-    about: datetime,
+    clock: Callable[[], datetime],
 ) -> None:
     """Lock the modules of a batch's checkouts and returns, in the order of their ids.
 
     Returns and checkouts of one batch lock theirs one after the other; without this two batches could each
     hold what the other wants. Whoever asks for the time only afterwards also writes it down in the order in
-    which seats change hands. `about` is that time roughly: modules of leases overdue by then are locked too.
+    which seats change hands. `clock` gives that time roughly; modules of leases overdue by then are locked
+    too.
     Where a transaction holds the whole database there is nothing to do.
     """
     words = words_of(cursor)
@@ -38,7 +39,7 @@ def lock_ahead(
         f" OR m.id IN ({held}) OR m.id IN ({overdue}) ORDER BY m.id{words.for_update}",
         [
             *(words.columns(list(places)) if places else ([], [])),
-            words.members(call.lease_id.hex for call in returns),
-            words.instant(about),
+            words.members(call.key for call in returns),
+            words.instant(clock()),
         ],
     )

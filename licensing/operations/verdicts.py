@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from uuid import UUID
 
 from django.db.backends.utils import CursorWrapper
 
@@ -10,7 +9,7 @@ from .actors import PORTAL, Actor
 from .endings import Ending, end_leases
 from .events import record
 from .lease_rows import LeaseRow, encode, read_leases, write_withdrawn
-from .lease_values import Promise
+from .lease_values import Promise, id_of
 from .seats import Place
 from .sets import words_of
 from .standing import Standing, read_seats, stand
@@ -51,7 +50,7 @@ def reckon(
         return 0
     rows = {key: row for key, row in read_leases(cursor, ids, lock=True).items() if row.ended_at is None}
     for promise in promises:
-        if (promised := rows.get(promise.lease_id.hex)) is not None:
+        if (promised := rows.get(promise.key)) is not None:
             promised.expires_at = max(promised.expires_at, promise.until)
             promised.last_seen_at = max(promised.last_seen_at, promise.heard_at or promised.last_seen_at)
     seats = read_seats(cursor, rows)
@@ -66,7 +65,7 @@ def record_release(row: LeaseRow, now: datetime, actor: Actor, reason: str) -> N
         "lease_released",
         now,
         actor,
-        str(UUID(hex=row.id)),
+        id_of(row.id),
         user=row.user,
         workstation=row.workstation,
         modules=[claim.code for claim in row.claims],

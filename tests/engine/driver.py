@@ -1,6 +1,6 @@
 """`python -m tests.engine.driver FOLDER LEASES [FAULT]`: the real engine at work on a portal's data folder.
 
-Programs log in, send a heartbeat and log out, sixteen at once; each acknowledgement is written to the file
+Programs log in, send heartbeats and log out, sixteen at once; each acknowledgement is written to the file
 `acknowledged` of the folder, `T id` or `R id`, at the moment at which a client would have it.
 """
 
@@ -33,15 +33,11 @@ async def work(folder: Path, leases: int) -> None:
     """Let sixteen programs take and return `leases` leases together; every third is kept."""
     from django.db import connection
 
-    from licensing.engine.batch import Batches
-    from licensing.engine.commit import GroupCommit
+    from licensing.engine.engine import Engine
     from licensing.models import ErpClient, Module
     from licensing.operations.clock import portal_now
 
-    batches = Batches(portal_now)
-    engine: GroupCommit[Any, Any] = GroupCommit(
-        asyncio.get_running_loop(), batches.at_once, batches.patiently
-    )
+    engine = Engine(asyncio.get_running_loop(), portal_now)
     acknowledged = os.open(folder / "acknowledged", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     client = ErpClient.objects.values_list("id", flat=True).get()
     codes = tuple(Module.objects.values_list("code", flat=True).order_by("id"))
@@ -67,7 +63,9 @@ async def program(
         lease = (await engine.submit(Work(Kind.CHECKOUT, request))).outcome.lease
         os.write(acknowledged, f"T {lease.id}\n".encode())
         call = LeaseCall(client, lease.id)
-        await engine.submit(Work(Kind.HEARTBEAT, call))
+        for _ in range(3):
+            if engine.heartbeat(client, lease.id) is None:
+                await engine.submit(Work(Kind.HEARTBEAT, call))
         if place % 3:
             await engine.submit(Work(Kind.RETURN, call))
             os.write(acknowledged, f"R {lease.id}\n".encode())

@@ -1,6 +1,7 @@
 """Checkout: what is given, what is refused, and in which words."""
 
 from datetime import date, datetime, timedelta
+from uuid import RFC_4122, UUID
 
 import pytest
 
@@ -87,7 +88,11 @@ def test_checkout_tells_dates_and_deadline_of_its_modules(portal: Portal, client
 
 def test_lease_id_is_a_random_uuid(portal: Portal, client: ErpClient) -> None:
     portal.accept(KEY, [module()])
-    assert take(client).id.version == 4
+    given = {take(client).id for _ in range(5)}
+    assert {(str(UUID(text)), UUID(text).version, UUID(text).variant) for text in given} == {
+        (text, 4, RFC_4122) for text in given
+    }
+    assert len(given) == 5
 
 
 # --- which key ----------------------------------------------------------------------------------------

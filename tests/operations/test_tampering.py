@@ -13,6 +13,7 @@ from licensing.models.sealed import seal
 from licensing.operations.clock import local_now, portal_now
 from licensing.operations.errors import Refused
 from licensing.operations.invariants import check_invariants
+from licensing.operations.lease_values import hex_of
 from licensing.operations.leases import Checkout, HeldLease, LeaseCall, checkout, heartbeat, look
 from licensing.operations.mending import mend
 from licensing.operations.seats import TakenSeat, store_taken
@@ -202,7 +203,7 @@ def test_lease_that_was_lengthened_ends_with_its_last_seat_all_the_same(
 def test_seat_that_was_taken_meanwhile_is_not_given(full, client: ErpClient) -> None:
     seat = Seat.objects.get(number=1, module__code="HANDEL")
     with connection.cursor() as cursor, pytest.raises(Overtaken):
-        store_taken(cursor, [TakenSeat(seat.pk, seat.module_id, 1, full[1].id.hex)])
+        store_taken(cursor, [TakenSeat(seat.pk, seat.module_id, 1, hex_of(full[1].id))])
 
 
 LEASE_EDITS = {
