@@ -45,6 +45,7 @@ def go_by_letter(page: Page, letter: str, title: str) -> None:
     page.keyboard.press("g")
     page.keyboard.press(letter)
     expect(page.get_by_role("heading", name=title, level=1)).to_be_visible()
+    page.wait_for_load_state("load")  # the scripts, which hear "/" and search as one types, run then
 
 
 def test_a_key_is_added_and_its_modules_are_seen(demo: Demo, visit: Any) -> None:
