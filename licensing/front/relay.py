@@ -48,7 +48,7 @@ class Relay:
             maxsize=THREADS,
             block=False,
             retries=urllib3.Retry(
-                connect=10, read=0, redirect=False, status=False, backoff_factor=0.05, backoff_max=0.5
+                connect=40, read=0, redirect=False, status=False, backoff_factor=0.05, backoff_max=0.1
             ),
             timeout=urllib3.Timeout(connect=2, read=120),
         )
