@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
@@ -40,10 +41,12 @@ class Engine:
         self._loop = loop
         self._recent: Recent | None = None
         self._checkpoints: Checkpoints | None = None
+        self._renewal: threading.Thread | None = None
         batches = Batches(clock, changed)
         alone = connection.vendor == "sqlite"
         if alone:
-            _renew_live(clock)
+            self._renewal = threading.Thread(target=_renew_live, args=(clock,), name="renewal", daemon=True)
+            self._renewal.start()
             self._recent = batches.recent = Recent(loop, batches.data_version, clock, self._write)
             self._checkpoints = Checkpoints()
         self._group: GroupCommit[Work, Done] = GroupCommit(
@@ -70,6 +73,8 @@ class Engine:
         self._group.close([Work(Kind.PROMISES, promises)] if promises else [])
         if self._checkpoints is not None:
             self._checkpoints.stop()
+        if self._renewal is not None:
+            self._renewal.join(5)
 
     def _write(self, promises: Sequence[Promise]) -> "asyncio.Future[bool]":
         told: asyncio.Future[bool] = self._loop.create_future()
@@ -83,8 +88,11 @@ class Engine:
 
 
 def _renew_live(clock: Callable[[], datetime]) -> None:
+    """Beside the first calls: tens of thousands of leases take seconds."""
     try:
         logger.info("live leases renewed at the start: %d", leases.renew_live(clock()))
     except (Refused, DatabaseError) as error:
         # They go on until the ends that are written down.
         logger.warning("live leases could not be renewed at the start: %s", error)
+    finally:
+        connection.close()

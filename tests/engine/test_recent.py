@@ -85,6 +85,8 @@ def play(portal: Portal, story: Callable[[Play], Awaitable[None]], life: timedel
         clock = [NOW]
         engine = Engine(asyncio.get_running_loop(), lambda: clock[0])
         stage = Play(engine, client.pk, lease.id, clock)
+        assert engine._renewal is not None
+        engine._renewal.join()  # it commits too
         try:
             await stage.call(Kind.HEARTBEAT)
             await story(stage)
