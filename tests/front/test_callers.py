@@ -31,6 +31,13 @@ def test_caller_that_has_called_is_known_without_asking(portal: Portal) -> None:
     assert callers.caller(authorization, "192.168.1.21:50000") is None
 
 
+def test_another_connection_from_the_same_address_is_known_too(portal: Portal) -> None:
+    callers, client, authorization = known(portal)
+    found = callers.caller(authorization, ADDRESS.replace(":50000", ":50001"))
+    assert found is not None
+    assert found.id == client.pk
+
+
 def test_disabled_client_is_let_in_no_more(portal: Portal) -> None:
     callers, mine, authorization = known(portal)
     disable_erp_client(NOW, COMMAND, mine.pk)
