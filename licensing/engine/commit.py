@@ -23,13 +23,34 @@ Outcome = TypeVar("Outcome")
 
 
 # A turn of the loop in which nothing is ready takes some ten microseconds; a batch costs far more.
-TURNS = 20
-# How fast a crowd is forgotten: a batch waits for a share of what came together lately.
-CROWD = 0.95
+IDLE_TURNS, MOST_TURNS = 20, 60
+# How fast a crowd is forgotten.
+REMEMBERED = 0.95
 
 
 class Busy(Exception):
     """Another process holds the database's write lock: try again where waiting stalls nobody."""
+
+
+class Crowd:
+    """How many came together lately: a batch waits for as many while somebody comes, but not for ever."""
+
+    def __init__(self) -> None:
+        self._expected = self._seen = self._idle = self._turns = 0
+
+    def is_awaited(self, waiting: int) -> bool:
+        """Asked in each turn of the loop: whether a batch of those waiting should wait for the next."""
+        if waiting >= self._expected or self._idle >= IDLE_TURNS or self._turns >= MOST_TURNS:
+            return False
+        self._turns += 1
+        self._idle = self._idle + 1 if waiting == self._seen else 0
+        self._seen = waiting
+        return True
+
+    def came(self, waiting: int) -> None:
+        """A batch of so many starts."""
+        self._expected = max(waiting, int(self._expected * REMEMBERED))
+        self._seen = self._idle = self._turns = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +91,7 @@ class GroupCommit(Generic[Work, Outcome]):
         self._most_in_batch = most_in_batch
         self._waiting: deque[tuple[Work, asyncio.Future[Outcome | Failed | Refused]]] = deque()
         self._scheduled = False
-        # How many shared a batch lately; and for how many turns in which nobody comes the next may wait.
-        self._expected, self._turns_left = 0, TURNS
-        self._seen = 0
+        self._crowd = Crowd()
         self._writing = 0
         self._writers = writers
         # Django keeps a connection for each context of an event loop: all batches share this one.
@@ -105,14 +124,11 @@ class GroupCommit(Generic[Work, Outcome]):
             self._loop.call_soon(self._start, context=self._context)
 
     def _start(self) -> None:
-        if len(self._waiting) < self._expected and self._turns_left > 0:
-            self._turns_left = self._turns_left - 1 if len(self._waiting) == self._seen else TURNS
-            self._seen = len(self._waiting)
+        if self._crowd.is_awaited(len(self._waiting)):
             self._loop.call_soon(self._start, context=self._context)
             return
         self._scheduled = False
-        self._seen = 0
-        self._expected, self._turns_left = max(len(self._waiting), int(self._expected * CROWD)), TURNS
+        self._crowd.came(len(self._waiting))
         batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._most_in_batch))]
         if not batch:
             return

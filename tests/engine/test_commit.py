@@ -8,7 +8,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from licensing.engine.commit import Busy, Failed, GroupCommit
+from licensing.engine.commit import IDLE_TURNS, MOST_TURNS, Busy, Crowd, Failed, GroupCommit
 from licensing.operations.errors import Refused
 
 
@@ -71,6 +71,31 @@ def test_a_batch_waits_some_turns_for_as_many_calls_as_shared_the_last() -> None
         assert sizes == [3, 3, 1, 1]
 
     run(story)
+
+
+def turns_waited(crowd: Crowd, waiting: Callable[[int], int]) -> int:
+    """For how many turns a batch waits while `waiting(turn)` calls wait."""
+    turn = 0
+    while crowd.is_awaited(waiting(turn)):
+        turn += 1
+    crowd.came(waiting(turn))
+    return turn
+
+
+def test_a_batch_waits_no_longer_than_somebody_comes_and_not_for_ever() -> None:
+    crowd = Crowd()
+    crowd.came(1000)
+    assert turns_waited(crowd, lambda turn: 5) == IDLE_TURNS + 1
+    assert turns_waited(crowd, lambda turn: 100 * turn) == 10
+    assert turns_waited(crowd, lambda turn: turn // (IDLE_TURNS - 1)) == MOST_TURNS
+
+
+def test_a_crowd_is_forgotten_and_a_call_alone_waits_for_nobody() -> None:
+    crowd = Crowd()
+    crowd.came(64)
+    waits = [turns_waited(crowd, lambda turn: 1) for _ in range(100)]
+    assert waits[0] > 0
+    assert waits[-1] == 0
 
 
 def test_every_batch_runs_in_one_context_and_so_on_one_connection() -> None:
