@@ -32,6 +32,7 @@ PAGES = [
     "/configuration/contacts",
     "/configuration/diagnosis",
     "/configuration/mails",
+    "/configuration/worker",
     "/configuration/logs",
     "/configuration/offline",
     "/configuration/advanced",
