@@ -1,13 +1,16 @@
 """What is installed is what was locked."""
 
+import contextlib
 import re
+from importlib import metadata
 
 import pytest
+from packaging.requirements import Requirement
 
 from tests.house.tree import ROOT
 
 LOCKS = ["requirements.txt", "requirements-ldap.txt", "requirements-dev.txt"]
-PINNED = re.compile(r"^([A-Za-z0-9._-]+(?:\[[a-z0-9,_-]+\])?)==(\S+)", re.MULTILINE)
+PINNED = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[a-z0-9, _-]+\])?==(\S+)", re.MULTILINE)
 
 
 def normal(name: str) -> str:
@@ -46,3 +49,21 @@ def test_the_locks_agree_on_versions() -> None:
     for locked in product:
         shared = locked.keys() & tests.keys()
         assert {name: locked[name] for name in shared} == {name: tests[name] for name in shared}
+
+
+def test_what_another_package_asks_for_with_extras_is_locked_with_them() -> None:
+    """Else pip takes it for a second requirement, and refuses it once a newer version is out."""
+    locked = blocks("requirements-dev.txt")
+    asked = 0
+    for name in locked:
+        with contextlib.suppress(metadata.PackageNotFoundError):  # of another system
+            for text in metadata.requires(name) or ():
+                requirement = Requirement(text)
+                if requirement.extras and (
+                    requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+                ):
+                    asked += 1
+                    extras = re.match(r"[^=]*\[(.*?)\]", locked[normal(requirement.name)])
+                    assert extras, requirement
+                    assert requirement.extras <= set(re.split(r", ?", extras[1])), requirement
+    assert asked
