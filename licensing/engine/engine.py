@@ -38,7 +38,6 @@ class Engine:
         clock: Callable[[], datetime],
         changed: Callable[[], None] = lambda: None,
     ) -> None:
-        self._loop = loop
         self._recent: Recent | None = None
         self._checkpoints: Checkpoints | None = None
         self._renewal: threading.Thread | None = None
@@ -76,15 +75,13 @@ class Engine:
         if self._renewal is not None:
             self._renewal.join(5)
 
-    def _write(self, promises: Sequence[Promise]) -> "asyncio.Future[bool]":
-        told: asyncio.Future[bool] = self._loop.create_future()
+    def _write(self, promises: Sequence[Promise], tell: Callable[[bool], None]) -> None:
         try:
             submitted = self._group.submit(Work(Kind.PROMISES, promises))
         except Refused:
-            told.set_result(False)
+            tell(False)
         else:
-            submitted.add_done_callback(lambda done: told.set_result(isinstance(done.result(), Done)))
-        return told
+            submitted.add_done_callback(lambda done: tell(isinstance(done.result(), Done)))
 
 
 def _renew_live(clock: Callable[[], datetime]) -> None:

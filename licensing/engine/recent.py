@@ -41,7 +41,7 @@ class Recent:
     Args:
         version: SQLite's `data_version` on the connection on which batches are carried out at once, or None.
         clock: portal time.
-        write: has promises written down; its future tells whether they were.
+        write: has promises written down, and tells afterwards whether they were.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Recent:
         loop: asyncio.AbstractEventLoop,
         version: Callable[[], Hashable | None],
         clock: Callable[[], datetime],
-        write: Callable[[Sequence[Promise]], "asyncio.Future[bool]"],
+        write: Callable[[Sequence[Promise], Callable[[bool], None]], None],
     ) -> None:
         self._loop, self._version_now, self._clock, self._write = loop, version, clock, write
         self._version: Hashable | None = None
@@ -69,23 +69,14 @@ class Recent:
             return None
         kept.lease = lease
         self._promised[lease_id] = Promise(lease.id, lease.expires_at, now)
-        if self._timer is None:
-            self._timer = self._loop.call_later(WRITE_SECONDS, self.write_down)
+        self._write_soon()
         return lease, now
 
     def write_down(self) -> None:
         """Have what was promised written, ahead of all that is submitted from now on."""
         promises = self.take()
-        if not promises:
-            return
-
-        def written(done: "asyncio.Future[bool]") -> None:
-            if done.result():
-                self._written(promises)
-            else:
-                self._put_back(promises)
-
-        self._write(promises).add_done_callback(written)
+        if promises:
+            self._write(promises, lambda were: (self._written if were else self._put_back)(promises))
 
     def take(self) -> Sequence[Promise]:
         """What was promised and has to be written: from here on that is the caller's business."""
@@ -139,5 +130,8 @@ class Recent:
         logger.warning("%d heartbeats could not be written yet", len(promises))
         for promise in promises:
             self._promised.setdefault(promise.lease_id, promise)
+        self._write_soon()
+
+    def _write_soon(self) -> None:
         if self._timer is None:
             self._timer = self._loop.call_later(WRITE_SECONDS, self.write_down)
