@@ -20,12 +20,7 @@ KINDS: dict[router.Handler, Kind] = {
     leases.look: Kind.LOOK,
 }
 # As the metrics name them.
-NAMES = {
-    Kind.CHECKOUT: "checkout",
-    Kind.HEARTBEAT: "heartbeat",
-    Kind.RETURN: "return",
-    Kind.LOOK: "look",
-}
+NAMES = {kind: kind.name.lower() for kind in KINDS.values()}
 GIVEN_BACK = Answer(204)
 
 

@@ -6,13 +6,13 @@ from datetime import datetime
 
 from django.db.backends.utils import CursorWrapper
 
+from .lease_rows import ENDS_BY_ITSELF
 from .lease_values import LeaseCall
 from .seats import Place, free_seats, free_seats_of, lock_modules
 from .sets import words_of
 
-# The reason with which a lease ends by time; one that a hand wrote is none.
-_BY_ITSELF = "('contact_lost', 'module_expired', 'withdrawn')"
-_BY_TIME = f"CASE WHEN expires_as IN {_BY_ITSELF} THEN expires_as ELSE 'expired' END"
+# The reason with which a lease ends by time; one that a hand wrote is none. A tuple reads as SQL does.
+_BY_TIME = f"CASE WHEN expires_as IN {ENDS_BY_ITSELF} THEN expires_as ELSE 'expired' END"
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,10 +58,12 @@ def run_return(cursor: CursorWrapper, calls: Sequence[LeaseCall], now: datetime)
     Returning what has ended already is no mistake.
     """
     ended = end_returned(cursor, calls, now)
-    others = [call.key for call in calls if call.key not in ended]
+    keys = [call.key for call in calls]
+    others = [key for key in keys if key not in ended]
     ends = read_ends(cursor, others) if others else {}
     return [
-        None if call.key in ended or _known(ends.get(call.key), call, now) else _not_found() for call in calls
+        None if key in ended or _known(ends.get(key), call, now) else _not_found()
+        for key, call in zip(keys, calls, strict=True)
     ]
 
 
