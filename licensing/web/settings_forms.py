@@ -16,8 +16,36 @@ LOG_LEVELS = [
     (2, gettext_lazy("2 – also leases")),
     (3, gettext_lazy("3 – also the vendor's messages, without secrets")),
 ]
-PASSWORD_HELP = gettext_lazy("It is kept sealed, and shown nowhere.")
-FORGET_HELP = gettext_lazy("Saving with this switched on empties the password.")
+
+
+def login_field() -> forms.CharField:
+    """The name by which the portal logs in at a proxy or a mail server, if it has to."""
+    return forms.CharField(
+        label=gettext_lazy("Log-in"),
+        required=False,
+        max_length=128,
+        help_text=gettext_lazy("Empty: none is needed."),
+    )
+
+
+def password_field() -> forms.CharField:
+    """The password that belongs to it; where nothing is written the stored one stays."""
+    return forms.CharField(
+        label=gettext_lazy("Password"),
+        required=False,
+        strip=False,
+        widget=forms.PasswordInput(),
+        help_text=gettext_lazy("It is kept sealed, and shown nowhere."),
+    )
+
+
+def forget_field() -> forms.BooleanField:
+    """Whether the stored password is to go."""
+    return forms.BooleanField(
+        label=gettext_lazy("Forget the stored password"),
+        required=False,
+        help_text=gettext_lazy("Saving with this switched on empties the password."),
+    )
 
 
 class SectionForm(PageForm):
@@ -72,22 +100,9 @@ class ProxyForm(SectionForm):
     proxy_port = forms.IntegerField(
         label=gettext_lazy("Port"), required=False, min_value=1, max_value=65535, help_text="1–65535"
     )
-    proxy_login = forms.CharField(
-        label=gettext_lazy("Log-in"),
-        required=False,
-        max_length=128,
-        help_text=gettext_lazy("Empty: none is needed."),
-    )
-    proxy_password = forms.CharField(
-        label=gettext_lazy("Password"),
-        required=False,
-        strip=False,
-        widget=forms.PasswordInput(),
-        help_text=PASSWORD_HELP,
-    )
-    forget_proxy_password = forms.BooleanField(
-        label=gettext_lazy("Forget the stored password"), required=False, help_text=FORGET_HELP
-    )
+    proxy_login = login_field()
+    proxy_password = password_field()
+    forget_proxy_password = forget_field()
     company_ca = forms.CharField(
         label=gettext_lazy("Company's CA certificate"),
         required=False,
@@ -146,22 +161,9 @@ class MailForm(SectionForm):
         choices=MailSecurity.choices,
         help_text=gettext_lazy("None: mails and the password can be read on the way to the server."),
     )
-    smtp_login = forms.CharField(
-        label=gettext_lazy("Log-in"),
-        required=False,
-        max_length=128,
-        help_text=gettext_lazy("Empty: none is needed."),
-    )
-    smtp_password = forms.CharField(
-        label=gettext_lazy("Password"),
-        required=False,
-        strip=False,
-        widget=forms.PasswordInput(),
-        help_text=PASSWORD_HELP,
-    )
-    forget_smtp_password = forms.BooleanField(
-        label=gettext_lazy("Forget the stored password"), required=False, help_text=FORGET_HELP
-    )
+    smtp_login = login_field()
+    smtp_password = password_field()
+    forget_smtp_password = forget_field()
     mail_sender = forms.EmailField(
         label=gettext_lazy("Sender's address"),
         required=False,
