@@ -9,4 +9,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
 handler400 = "licensing.web.failures.bad_request"
 handler403 = "licensing.web.failures.permission_denied"
 handler404 = "licensing.web.failures.page_not_found"
+handler429 = "licensing.web.failures.too_many_requests"
 handler500 = "licensing.web.failures.server_error"

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
 
 from licensing.models import Role, User
 from licensing.operations.actors import Actor, actor_of
@@ -46,8 +47,24 @@ def needs(role: Role, *, fresh: bool = False) -> Callable[[View], View]:
     return decorate
 
 
+def sent_from(page: str) -> Callable[[View], View]:
+    """Only what the form on `page` sends is carried out; whoever comes by a link is led to that page.
+
+    So does the log-in page with somebody whose session was over when he sent the form.
+    """
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            return view(request, *args, **kwargs) if request.method == "POST" else redirect(page)
+
+        return guarded
+
+    return decorate
+
+
 def role_of(request: HttpRequest) -> Role:
-    """The role of whoever is logged in (LoginRequiredMiddleware has seen to it that somebody is)."""
+    """The role of whoever is logged in (EntranceMiddleware has seen to it that somebody is)."""
     return Role(_user(request).role)
 
 

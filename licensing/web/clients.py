@@ -11,7 +11,6 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST
 
 from licensing.models import ErpClient, Role
 from licensing.operations.clients import (
@@ -25,7 +24,7 @@ from licensing.operations.clock import portal_now
 from licensing.operations.configuration import configuration
 from licensing.operations.modules import list_modules
 
-from .access import actor, needs
+from .access import actor, needs, sent_from
 from .forms import PageForm
 from .moments import moment_of
 
@@ -99,7 +98,7 @@ def edit(request: HttpRequest, client_id: int) -> HttpResponse:
 
 
 @needs(Role.ADMINISTRATOR)
-@require_POST
+@sent_from("clients")
 def switch(request: HttpRequest, client_id: int) -> HttpResponse:
     """Disable an ERP client, or let it in again."""
     client = _client(client_id)

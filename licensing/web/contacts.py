@@ -10,7 +10,6 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST
 from django_q.tasks import async_task
 
 from licensing.models import ContactAttempt, PendingRelease, Role, VirtualKey
@@ -19,7 +18,7 @@ from licensing.operations.health import worker_silent
 from licensing.protocol.errors import ProtocolError
 from licensing.protocol.times import format_instant, parse_instant
 
-from .access import actor, needs
+from .access import actor, needs, sent_from
 from .configuration import AttemptLine, attempt_line
 from .words import refusal_sentence
 
@@ -50,7 +49,7 @@ class Progress:
 
 
 @needs(Role.OPERATOR)
-@require_POST
+@sent_from("configuration")
 def start(request: HttpRequest) -> HttpResponse:
     """Have the worker contact the vendor, and show how that goes."""
     return start_contact(request, portal_now())

@@ -46,6 +46,15 @@ def page_not_found(request: HttpRequest, exception: Exception | None = None) -> 
     )
 
 
+def too_many_requests(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """429, where somebody tries to log in more often than a person does."""
+    return _failure(
+        429,
+        _("Too many attempts"),
+        _("The portal lets nobody try so often, so that no password is guessed. Wait a minute."),
+    )
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
     """500, with a number that stands in the log too."""
     incident = secrets.token_hex(6)

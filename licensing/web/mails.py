@@ -9,14 +9,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_POST
 
 from licensing.models import MailState, OutgoingMail, Role
 from licensing.operations.clock import portal_now
 from licensing.operations.errors import Refused
 from licensing.operations.mail_queue import error_sentence, send_again
 
-from .access import actor, needs
+from .access import actor, needs, sent_from
 
 PAGE_SIZE = 50
 STATES = {
@@ -53,7 +52,7 @@ def mails(request: HttpRequest) -> HttpResponse:
 
 
 @needs(Role.OPERATOR)
-@require_POST
+@sent_from("mails")
 def again(request: HttpRequest, mail_id: int) -> HttpResponse:
     """Try a mail that could not be delivered once more."""
     try:

@@ -13,7 +13,6 @@ from django.shortcuts import redirect, render
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST
 from qrcode.image.svg import SvgPathImage
 
 from licensing.models import Configuration, Role
@@ -31,7 +30,7 @@ from licensing.operations.errors import Refused
 from licensing.operations.status import KeyStatus, status
 from licensing.templatetags.times import exact
 
-from .access import actor, needs
+from .access import actor, needs, sent_from
 from .forms import PageForm
 from .spelling import SpelledGroup, spelled
 from .words import CHANNELS
@@ -126,7 +125,7 @@ def offline(request: HttpRequest) -> HttpResponse:
 
 
 @needs(Role.OPERATOR)
-@require_POST
+@sent_from("offline")
 def activate(request: HttpRequest) -> HttpResponse:
     """Try a code; a refusal says what to do next."""
     form = CodeForm(request.POST)
@@ -140,7 +139,7 @@ def activate(request: HttpRequest) -> HttpResponse:
 
 
 @needs(Role.OPERATOR)
-@require_POST
+@sent_from("offline")
 def export(request: HttpRequest) -> HttpResponse:
     """The contact request as a file to carry to the vendor."""
     try:
@@ -164,7 +163,7 @@ def export(request: HttpRequest) -> HttpResponse:
 
 
 @needs(Role.OPERATOR)
-@require_POST
+@sent_from("offline")
 def import_file(request: HttpRequest) -> HttpResponse:
     """Carry out the vendor's answer from a file or a paste."""
     form = AnswerForm(request.POST, request.FILES)

@@ -245,6 +245,44 @@ def test_a_form_without_its_mark_is_refused_in_the_portals_face(portal: Portal) 
     assert "This form is too old" in words(page)  # type: ignore[arg-type]
 
 
+def test_who_tries_to_log_in_too_often_is_told_to_wait_in_the_portals_face(viewer: Visitor) -> None:
+    client = english()
+    pages = [client.post(reverse("account_login"), {"login": "guess"}) for _ in range(31)]
+    cache.clear()
+    first, page = pages[0], pages[-1]
+    assert (first.status_code, page.status_code) == (200, 429)
+    assert "Too many attempts" in words(page)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "page"),
+    [
+        ("contact_start", (), "configuration"),
+        ("mail_again", (1,), "mails"),
+        ("client_switch", (1,), "clients"),
+        ("offline_code", (), "offline"),
+        ("offline_export", (), "offline"),
+        ("offline_import", (), "offline"),
+    ],
+)
+def test_what_only_a_form_sends_leads_to_the_page_of_the_form(
+    name: str, arguments: tuple[int, ...], page: str, administrator: Visitor
+) -> None:
+    response = administrator.get(name, *arguments)
+    assert (response.status_code, response["Location"]) == (302, reverse(page))
+
+
+def test_a_list_that_refreshes_itself_leads_to_the_log_in_page_when_the_session_is_over(
+    nobody: Client, viewer: Visitor
+) -> None:
+    part = nobody.get(reverse("leases"), headers={"hx-request": "true"})
+    assert (part.status_code, part["HX-Refresh"], part.content) == (204, "true", b"")
+    whole = nobody.get(reverse("leases"), follow=True)
+    assert "You are not logged in, or not any more." in words(whole)  # type: ignore[arg-type]
+    first = nobody.get("/", follow=True)
+    assert "not any more" not in words(first)  # type: ignore[arg-type]
+
+
 def test_a_host_that_is_not_allowed_is_refused(portal: Portal) -> None:
     assert english().get("/", headers={"host": "evil.example"}).status_code == 400
 
