@@ -52,6 +52,31 @@ class StatusBar:
     contact_failing: bool
     worker_silent: bool
 
+    @property
+    def reason(self) -> str:
+        """The sentence that stands beside the light; empty where all is well."""
+        return self.sentences[0] if self.sentences else ""
+
+    @property
+    def more_reasons(self) -> list[str]:
+        """The sentences that the strip has no room for."""
+        return self.sentences[1:]
+
+    @property
+    def runway(self) -> Runway | None:
+        """The one that ends first."""
+        return self.runways[0] if self.runways else None
+
+    @property
+    def more_runways(self) -> list[Runway]:
+        """Those of the keys that stop later."""
+        return self.runways[1:]
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there is something to read below the strip."""
+        return bool(self.more_reasons or self.more_runways or self.contact_failing or self.worker_silent)
+
 
 SAME = timedelta(minutes=1)
 MOST_RUNWAYS = 3

@@ -18,7 +18,7 @@
     if (left.length) wrong.push(left.length + " of " + name + ": " + words(left[0]));
   });
 
-  document.querySelectorAll("main, main *, .light-strip *").forEach(function (element) {
+  document.querySelectorAll("main, main *, .light-strip *, .light-more *").forEach(function (element) {
     if (!isSeen(element) || element.closest("svg, progress") || !words(element)) return;
     const style = getComputedStyle(element), ink = parts(style.color), paper = parts(style.backgroundColor);
     if (Math.max(ink[0], ink[1], ink[2]) > 85) wrong.push("pale: " + words(element));

@@ -12,13 +12,8 @@ import pytest
 import requests
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.journeys.windows import NARROW, OTHER_KEY, api, checkout
+from tests.journeys.windows import NARROW, OTHER_KEY, api, authority_mode, checkout
 from tests.portal_process import Demo
-
-
-def authority_mode(demo: Demo, mode: str) -> None:
-    url = f"{demo.told['authority']}/_control/mode"
-    requests.post(url, json={"mode": mode}, timeout=10).raise_for_status()
 
 
 def desk(demo: Demo, message: str) -> str:
@@ -135,7 +130,7 @@ def test_a_passkey_is_added_and_lets_in_without_a_password(demo: Demo, stranger:
     # Once more, for it is the way in that changes.
     page.locator("#id_password").fill(demo.told["admin"]["password"])
     page.locator("#id_password").press("Enter")
-    page.get_by_label("Passwordless").check()
+    page.get_by_label("Logs in without a password").check()
     with page.expect_response(lambda answer: answer.request.method == "POST"):
         page.locator("#mfa_webauthn_add").click()
     page.wait_for_load_state()
@@ -194,7 +189,7 @@ def test_a_code_is_asked_for_pasted_and_renews_on_a_telephone_in_polish(
     dark: Demo, visit: Any, tmp_path: Path
 ) -> None:
     page = visit("pl", NARROW).open("/")
-    page.locator(".light-strip a").click()
+    page.locator(".light-more a").click()
     message = page.locator("#message").inner_text()
     assert message.startswith("ERP PL ")
 

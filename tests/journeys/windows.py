@@ -78,6 +78,12 @@ def checkout(demo: Demo, user: str, *modules: str) -> requests.Response:
     return api(demo, "POST", "/leases", json=body)
 
 
+def authority_mode(demo: Demo, mode: str) -> None:
+    """Have the demo's authority behave: "ok", "refuse" …"""
+    url = f"{demo.told['authority']}/_control/mode"
+    requests.post(url, json={"mode": mode}, timeout=10).raise_for_status()
+
+
 @dataclass
 class Visit:
     """A browser window, and what went wrong in it: errors on its console, requests that left the portal."""

@@ -8,8 +8,8 @@ from .test_roles import ALLOWED, address, ids
 from .visitors import Visitor
 
 __all__ = ["ids"]
-# A part of the page of logs, fetched while they are packed.
-PARTS = {"log_pack_progress"}
+# Parts of pages: of that of the logs, fetched while they are packed, and of each.
+PARTS = {"log_pack_progress", "light"}
 
 
 def pictured() -> set[str]:

@@ -63,6 +63,7 @@ ALLOWED: dict[str, Role | str] = {
     "user_edit": Role.ADMINISTRATOR,
     "user_link": Role.ADMINISTRATOR,
     "first_steps": Role.ADMINISTRATOR,
+    "light": Role.VIEWER,
     "glossary": Role.VIEWER,
     "first_run": PUBLIC,
     "invitation": PUBLIC,
