@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,15 +20,12 @@ import requests
 from playwright.sync_api import Page, Playwright, sync_playwright
 
 from tests.postgresql import free_port
+from tools.camera import in_each_look, log_in, take
+from tools.failures import take_failures, take_too_many
 
 ROOT = Path(__file__).resolve().parent.parent
 MANAGE = [sys.executable, str(ROOT / "manage.py")]
 START_SECONDS = 90
-WIDTHS = {1440: 900, 1024: 768, 390: 844}
-LANGUAGES = ("pl", "en")
-THEMES = ("light", "dark")
-SETTLE_MILLISECONDS = 300
-PATIENCE_MILLISECONDS = 60_000
 PASSWORD = "a good long password"
 
 ENTRANCE = {
@@ -167,54 +164,12 @@ def fill(folder: Path, portal: dict[str, Any]) -> str:
     return told.stdout.strip()
 
 
-def log_in(page: Page, url: str, username: str, password: str) -> None:
-    """Pass the log-in page as an administrator."""
-    page.goto(f"{url}/accounts/login/")
-    page.locator("input[name=login]").fill(username)
-    page.locator("input[name=password]").fill(password)
-    page.locator("input[name=password]").press("Enter")
-    page.wait_for_url(lambda url: "/login" not in url)
-
-
 def tested(page: Page, url: str) -> str:
     """Test the connection. Gives the path of the page with the result."""
     page.goto(f"{url}/configuration/diagnosis")
     page.locator("main form button").click()
     page.locator("main [role=status] .note.good").wait_for()
     return page.url.removeprefix(f"{url}/")
-
-
-def take(page: Page, url: str, pages: Mapping[str, str], target: Path, password: str = "") -> None:
-    """Take one picture of each page, at each width; the password is given where it is asked for again."""
-    for name, path in pages.items():
-        page.goto(f"{url}/{path}")
-        if "reauthenticate" in page.url.removesuffix(path):
-            page.locator("input[name=password]").fill(password)
-            page.locator("input[name=password]").press("Enter")
-            page.wait_for_url(f"**/{path}")
-        for width, height in WIDTHS.items():
-            page.set_viewport_size({"width": width, "height": height})
-            page.wait_for_timeout(SETTLE_MILLISECONDS)
-            page.screenshot(path=target / f"{name}-{width}.png", full_page=True)
-
-
-def in_each_look(playwright: Playwright, target: Path, visit: Callable[[Page, Path], None]) -> None:
-    """Let `visit` go through pages in each language and theme, in a browser that has been nowhere."""
-    browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-    for language in LANGUAGES:
-        for theme in THEMES:
-            print(f"{language}, {theme}", flush=True)
-            context = browser.new_context(
-                locale=language,
-                color_scheme=theme,  # type: ignore[arg-type]
-                timezone_id="Europe/Warsaw",
-            )
-            context.set_default_timeout(PATIENCE_MILLISECONDS)
-            folder = target / f"{language}-{theme}"
-            folder.mkdir(parents=True, exist_ok=True)
-            visit(context.new_page(), folder)
-            context.close()
-    browser.close()
 
 
 def take_demo(playwright: Playwright, target: Path) -> None:
@@ -229,6 +184,9 @@ def take_demo(playwright: Playwright, target: Path) -> None:
             take(page, url, PAGES | {"connection-tested": tested(page, url)}, folder, password)
 
         in_each_look(playwright, target, visit)
+        url, data = portal["portal"], Path(name)
+        in_each_look(playwright, target, lambda page, folder: take_failures(page, url, data, folder))
+        in_each_look(playwright, target, lambda page, folder: take_too_many(page, url, folder))
 
 
 def take_empty(playwright: Playwright, target: Path) -> None:

@@ -1,6 +1,7 @@
 """Small pieces that many pages show."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from django import forms, template
 from django.http import QueryDict
@@ -72,4 +73,8 @@ def control(field: forms.BoundField) -> SafeString:
     else:
         css_class = "form-control"
     more = widget.attrs.get("class", "")
-    return field.as_widget(attrs={"class": f"{css_class} {more}".strip()})
+    attrs: dict[str, Any] = {"class": f"{css_class} {more}".strip()}
+    if type(field.form).__module__.startswith("allauth."):
+        # Its placeholders say once more what the labels say.
+        attrs["placeholder"] = False
+    return field.as_widget(attrs=attrs)

@@ -52,6 +52,7 @@ def faults(page: str) -> list[str]:
     text = re.sub(r"<(script|style)\b.*?</\1>", " ", main, flags=re.DOTALL)
     foreign = [found.group() for found in FOREIGN.finditer(re.sub(r"<[^>]+>", " ", text))]
     heads = [" ".join(re.sub(r"<[^>]+>", " ", head).split()) for head in HEADED.findall(text)]
+    heads += re.findall(r'placeholder="([^"]*)"', text)
     return foreign + [head for head in heads if TITLE_CASE.search(head)]
 
 
