@@ -93,11 +93,36 @@
     stored(window.location.pathname, query.toString());
   }
 
+  // A file has the rows that one sees.
+  function followFilter() {
+    document.querySelectorAll("[data-csv]").forEach(function (link) {
+      const query = new URLSearchParams(window.location.search);
+      query.delete("page");
+      query.set("format", "csv");
+      link.search = query.toString();
+    });
+  }
+
   rememberFilter();
-  document.addEventListener("htmx:pushedIntoHistory", rememberFilter);
+  ["htmx:pushedIntoHistory", "htmx:historyRestore"].forEach(function (name) {
+    document.addEventListener(name, rememberFilter);
+    document.addEventListener(name, followFilter);
+  });
   document.querySelectorAll(".tabs a:not([aria-current])").forEach(function (tab) {
     const query = stored(tab.pathname);
     if (query) tab.search = query;
+  });
+
+  // --- what refreshes itself says so when it no longer can
+  function tellWhetherStale(isStale) {
+    const note = document.querySelector("[data-stale]");
+    if (note) note.firstElementChild.hidden = !isStale;
+  }
+  ["htmx:sendError", "htmx:responseError"].forEach(function (name) {
+    document.addEventListener(name, function () { tellWhetherStale(true); });
+  });
+  document.addEventListener("htmx:afterOnLoad", function (event) {
+    if (event.detail.successful) tellWhetherStale(false);
   });
 
   // --- passkeys: browsers have them only on pages that nobody can listen to

@@ -80,6 +80,45 @@ def test_searching_finds_as_one_types_and_can_be_shared_as_a_link(stocked: Demo,
     expect(page.get_by_role("row")).to_have_count(2)
 
 
+def test_a_file_has_the_rows_that_were_searched_for(stocked: Demo, visit: Any) -> None:
+    page = visit().open("/")
+    page.locator("#q").fill("kasa")
+    expect(page.get_by_role("row")).to_have_count(2)
+    with page.expect_download() as begun:
+        page.get_by_role("link", name="CSV").click()
+    rows = begun.value.path().read_text(encoding="utf-8-sig").splitlines()
+    assert (len(rows), "KASA" in rows[1]) == (2, True)
+
+
+def test_a_live_list_says_when_it_is_not_up_to_date_any_more(stocked: Demo, visit: Any) -> None:
+    window = visit()
+    window.page.clock.install()
+    page = window.open("/leases")
+    told = page.get_by_text("The portal does not answer")
+    expect(told).to_be_hidden()
+    page.context.set_offline(True)
+    page.clock.fast_forward(11_000)
+    expect(told).to_be_visible()
+    page.context.set_offline(False)
+    page.clock.fast_forward(11_000)
+    expect(told).to_be_hidden()
+    # What the browser itself said of the lost connection.
+    window.faults.clear()
+
+
+def test_a_live_list_leads_to_the_log_in_page_when_the_session_is_over(stocked: Demo, visit: Any) -> None:
+    window = visit()
+    window.page.clock.install()
+    page = window.open("/leases?q=axe")
+    page.context.clear_cookies()
+    page.clock.fast_forward(11_000)
+    expect(page.get_by_text("You are not logged in, or not any more.")).to_be_visible()
+    page.locator("#id_login").fill(stocked.told["admin"]["username"])
+    page.locator("#id_password").fill(stocked.told["admin"]["password"])
+    page.locator("#id_password").press("Enter")
+    expect(page).to_have_url(f"{stocked.url}/leases?q=axe")
+
+
 def test_a_tab_leads_back_to_its_list_as_it_was_filtered(stocked: Demo, visit: Any) -> None:
     page = visit().open("/refusals")
     page.locator("#q").fill("axe")
