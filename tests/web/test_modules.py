@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from licensing.models import Refusal
+from licensing.models import Lease, Refusal
 from licensing.operations.leases import checkout
 from tests.factories import KEY, NOW, OTHER_KEY, Portal, make_client, module, request, take
 
@@ -109,6 +109,15 @@ def test_a_module_tells_who_holds_it(stocked: Portal, viewer: Visitor) -> None:
     assert "anna.nowak" in text
     assert "PC-017" in text
     assert "Nobody holds this module now" in viewer.reads("holders", KEY, "KASA")
+
+
+def test_a_seat_is_freed_from_the_list_of_its_holders(
+    stocked: Portal, viewer: Visitor, operator: Visitor
+) -> None:
+    lease = Lease.objects.get(user="anna.nowak")
+    way = f'href="{reverse("release")}?lease={lease.pk}"'
+    assert way in operator.get("holders", KEY, "FAKTURY").content.decode()
+    assert way not in viewer.get("holders", KEY, "FAKTURY").content.decode()
 
 
 def test_holders_of_a_module_held_by_many_are_listed_by_the_hundred(portal: Portal, viewer: Visitor) -> None:
