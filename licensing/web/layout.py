@@ -58,6 +58,11 @@ class StatusBar:
         return self.sentences[0] if self.sentences else ""
 
     @property
+    def is_cut(self) -> bool:
+        """Whether a telephone's strip has no room for the whole reason."""
+        return len(self.reason) > NARROW_LETTERS
+
+    @property
     def more_reasons(self) -> list[str]:
         """The sentences that the strip has no room for."""
         return self.sentences[1:]
@@ -80,6 +85,7 @@ class StatusBar:
 
 SAME = timedelta(minutes=1)
 MOST_RUNWAYS = 3
+NARROW_LETTERS = 32
 
 # name of the first page, label, icon, role, letter
 TABS = [

@@ -95,3 +95,7 @@ def test_what_an_account_is_told_is_in_the_portals_words(administrator: Visitor)
     }
     assert "Your password is changed." in words(administrator.post("account_change_password", **new))
     assert "You are logged out." in words(administrator.post("account_logout"))
+
+
+def test_a_new_passkey_is_named_by_its_number(administrator: Visitor) -> None:
+    assert 'value="Passkey 1"' in opened(administrator, ["mfa_add_webauthn"])["mfa_add_webauthn"]
