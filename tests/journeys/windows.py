@@ -55,7 +55,10 @@ PAGES = [
     "/accounts/logout/",
     "/accounts/password/change/",
     "/accounts/2fa/",
+    "/accounts/2fa/totp/activate/",
     "/accounts/2fa/webauthn/",
+    "/accounts/2fa/webauthn/add/",
+    "/accounts/reauthenticate/",
     "/accounts/sessions/",
     "/nothing-of-the-kind",
 ]
