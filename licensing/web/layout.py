@@ -60,7 +60,7 @@ class StatusBar:
     @property
     def is_cut(self) -> bool:
         """Whether a telephone's strip has no room for the whole reason."""
-        return len(self.reason) > NARROW_LETTERS
+        return len(self.reason) > NARROW_LETTERS - (RUNWAY_LETTERS if self.runway else 0)
 
     @property
     def more_reasons(self) -> list[str]:
@@ -85,7 +85,9 @@ class StatusBar:
 
 SAME = timedelta(minutes=1)
 MOST_RUNWAYS = 3
-NARROW_LETTERS = 32
+# What fits into the strip of a telephone, and what of it the runway takes.
+NARROW_LETTERS = 45
+RUNWAY_LETTERS = 15
 
 # name of the first page, label, icon, role, letter
 TABS = [
