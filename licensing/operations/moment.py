@@ -7,7 +7,8 @@ from functools import cached_property
 from licensing.models import Installation, VirtualKey
 from licensing.models.sealed import SealBroken
 
-from .clock import ClockRecord, clocks, portal_time, read_record
+from . import clock
+from .clock import ClockRecord, portal_time, read_record
 from .entitlements import Entitlement, entitlements
 from .machine import machine
 from .status import Status, read_keys, status
@@ -52,6 +53,6 @@ def moment() -> Moment:
         row = rows.values_list(*columns, "clock_offset").first()
     except SealBroken:
         installation = rows.values_list(*columns).first()
-        return Moment(portal_time(None, clocks()), None, installation)
+        return Moment(portal_time(None, clock.clocks()), None, installation)
     record = read_record(row[4] if row else None)
-    return Moment(portal_time(record, clocks()), record, row[:4] if row else None)
+    return Moment(portal_time(record, clock.clocks()), record, row[:4] if row else None)
