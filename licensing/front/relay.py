@@ -11,6 +11,8 @@ from urllib.parse import quote
 
 import urllib3
 
+from . import away
+
 # Names the front to the pages' process, which trusts `X-Forwarded-For` from nobody else.
 FRONT_HEADER = "x-keymanager-front"
 # Of one hop only (RFC 9110, 7.6.1), or set anew by whoever sends.
@@ -32,6 +34,8 @@ _FORGED = frozenset(("x-forwarded-for", "x-forwarded-proto", FRONT_HEADER))
 MAX_BODY = 6 * 1024 * 1024
 CHUNK = 256 * 1024
 THREADS = 16
+# Tenths of a second for which a request waits for pages that have just ended and are being started anew.
+PATIENCE = 40
 
 
 class BodyTooLarge(Exception):
@@ -41,18 +45,17 @@ class BodyTooLarge(Exception):
 class Relay:
     """A pool of kept connections to the pages' process on loopback."""
 
-    def __init__(self, port: int, secret: str) -> None:
+    def __init__(self, port: int, secret: str, patience: int = PATIENCE) -> None:
         self._pool = urllib3.HTTPConnectionPool(
             "127.0.0.1",
             port,
             maxsize=THREADS,
             block=False,
-            retries=urllib3.Retry(
-                connect=40, read=0, redirect=False, status=False, backoff_factor=0.05, backoff_max=0.1
-            ),
             timeout=urllib3.Timeout(connect=2, read=120),
         )
         self._secret = secret
+        self._patience = patience
+        self._are_away = False
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="relay")
 
     async def carry(self, scope: Any, proto: Any) -> None:
@@ -67,10 +70,13 @@ class Relay:
         loop = asyncio.get_running_loop()
         try:
             answer = await loop.run_in_executor(self._threads, self._ask, scope, body)
-        except urllib3.exceptions.HTTPError:
-            headers = [("content-type", "text/plain; charset=utf-8"), ("retry-after", "2")]
-            proto.response_str(503, headers, "The pages are being started; try again in a moment.\n")
+        except urllib3.exceptions.HTTPError as error:
+            reason = getattr(error, "reason", None)
+            self._are_away = isinstance(reason, urllib3.exceptions.NewConnectionError)
+            # By a thread too: what is made here must not keep the leases waiting.
+            proto.response_bytes(*await loop.run_in_executor(self._threads, away.reply, scope))
             return
+        self._are_away = False
         try:
             await self._give_back(answer, proto, loop)
         finally:
@@ -92,11 +98,22 @@ class Relay:
         headers[FRONT_HEADER] = self._secret
         headers["x-forwarded-for"] = address_of(scope.client)
         headers["x-forwarded-proto"] = scope.scheme
+        # Where somebody has waited in vain nobody else need: in an outage they would use up the threads.
+        attempts = 0 if self._are_away else self._patience
         return self._pool.urlopen(
             scope.method,
             target,
             body=body or None,
             headers=headers,
+            retries=urllib3.Retry(
+                total=None,
+                connect=attempts,
+                read=0,
+                redirect=False,
+                status=False,
+                backoff_factor=0.05,
+                backoff_max=0.1,
+            ),
             preload_content=False,
             decode_content=False,
             redirect=False,

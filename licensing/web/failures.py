@@ -11,6 +11,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.csrf import requires_csrf_token
 
 logger = logging.getLogger(__name__)
+# After so long whoever found the pages away may try again; it is a header's text.
+AWAY_SECONDS = "2"
 
 
 def _failure(status: int, title: str, sentence: str, **more: Any) -> HttpResponse:
@@ -65,6 +67,22 @@ def server_error(request: HttpRequest) -> HttpResponse:
         _("This is a fault of the portal. Nothing was changed half-way; programs go on with what they have."),
         incident=incident,
     )
+
+
+def pages_away(request: HttpRequest) -> HttpResponse:
+    """503, said by the front while the pages' process does not answer."""
+    response = _failure(
+        503,
+        _("The pages of the portal are being started"),
+        _(
+            "The part of the portal that shows its pages does not answer; it starts again by itself. Try "
+            "again in a moment. If you have just sent a form, look then whether that was done. Programs notice "
+            "nothing: their log-ins go another way."
+        ),
+        again=request.method == "GET",
+    )
+    response["Retry-After"] = AWAY_SECONDS
+    return response
 
 
 @requires_csrf_token
