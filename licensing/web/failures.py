@@ -76,8 +76,8 @@ def pages_away(request: HttpRequest) -> HttpResponse:
         _("The pages of the portal are being started"),
         _(
             "The part of the portal that shows its pages does not answer; it starts again by itself. Try "
-            "again in a moment. If you have just sent a form, look then whether that was done. Programs notice "
-            "nothing: their log-ins go another way."
+            "again in a moment. If you have just sent a form, look then whether that was done. Programs "
+            "notice nothing: their log-ins go another way."
         ),
         again=request.method == "GET",
     )
