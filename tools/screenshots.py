@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import requests
 from playwright.sync_api import Page, Playwright, sync_playwright
 
@@ -80,7 +81,6 @@ PAGES = {
     "sessions": "accounts/sessions/",
     "reauthenticate": "accounts/reauthenticate/",
     "log-out": "accounts/logout/",
-    "not-found": "no-such-page",
     "api": "api/v1/docs",
     "problems": "problems",
     "problem": "problems/no_free_seat",
@@ -185,7 +185,8 @@ def take_demo(playwright: Playwright, target: Path) -> None:
 
         in_each_look(playwright, target, visit)
         url, data = portal["portal"], Path(name)
-        in_each_look(playwright, target, lambda page, folder: take_failures(page, url, data, folder))
+        (serve,) = (each for each in psutil.Process().children() if "serve" in each.cmdline())
+        in_each_look(playwright, target, lambda page, folder: take_failures(page, url, data, serve, folder))
         in_each_look(playwright, target, lambda page, folder: take_too_many(page, url, folder))
 
 

@@ -3,15 +3,25 @@
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page
 
-from tests.journeys.windows import KEY, MIDDLE, NARROW, PAGES, WIDE, Visit, checkout
+from tests.journeys.windows import KEY, LOCALES, MIDDLE, NARROW, PAGES, WIDE, Visit, checkout
 from tests.portal_process import Demo
+from tools.camera import log_in
+from tools.failures import PASSWORD, VIEWER, bring_about, guess
 
 MISPLACED = (Path(__file__).parent / "misplaced.js").read_text(encoding="utf-8")
 PRINTED = (Path(__file__).parent / "printed.js").read_text(encoding="utf-8")
+ADD_VIEWER = f"""
+from licensing.models import Role
+from licensing.operations.actors import COMMAND
+from licensing.operations.clock import portal_now
+from licensing.operations.users import create_user
+create_user(portal_now(), COMMAND, "{VIEWER}", "{PASSWORD}", Role.VIEWER)
+"""
 # What a sheet of A4, upright, leaves between its margins.
 PAPER = {"width": 688, "height": 1017}
 PRINTED_PAGES = [
@@ -55,6 +65,37 @@ def test_axe_finds_nothing_on_any_page(language: str, theme: Any, stocked: Demo,
     assert found == {}
 
 
+@pytest.fixture(scope="module")
+def viewer(stocked: Demo) -> Demo:
+    """The demo with a user who may only look."""
+    assert stocked.manage("shell", "-v", "0", "-c", ADD_VIEWER).returncode == 0
+    return stocked
+
+
+@pytest.mark.parametrize(
+    ("language", "theme"),
+    [
+        ("pl", "dark"),
+        *(
+            pytest.param(*each, marks=pytest.mark.full)
+            for each in (("pl", "light"), ("en", "dark"), ("en", "light"))
+        ),
+    ],
+)
+def test_axe_finds_nothing_where_a_page_cannot_be_shown(
+    language: str, theme: Any, viewer: Demo, browser: Browser, opened: list[BrowserContext]
+) -> None:
+    context = browser.new_context(locale=LOCALES[language], color_scheme=theme)
+    opened.append(context)
+    page, serve, found = context.new_page(), psutil.Process(viewer.process.pid), {}
+    log_in(page, viewer.url, VIEWER, PASSWORD)
+    for name in bring_about(page, viewer.url, viewer.data, serve):
+        found[name] = (page.title().rpartition(" · ")[0], violations(page))
+        assert page.locator("html").get_attribute("lang") == language, name
+    assert {name: wrong for name, (_, wrong) in found.items() if wrong} == {}
+    assert len({title for title, _ in found.values()}) == len(found) == 6
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_nothing_before_the_log_in(
     theme: Any, demo: Demo, browser: Browser, opened: list[BrowserContext]
@@ -96,3 +137,14 @@ def test_on_paper_lists_are_whole_black_on_white_and_without_what_one_clicks(
             found[path] = wrong
     assert found == {}
     assert window.open("/leases").pdf(format="A4").startswith(b"%PDF")
+
+
+@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.full)])
+def test_axe_finds_nothing_where_one_has_guessed_too_often(
+    theme: Any, demo: Demo, browser: Browser, opened: list[BrowserContext]
+) -> None:
+    context = browser.new_context(color_scheme=theme)
+    opened.append(context)
+    page = context.new_page()
+    guess(page, demo.url)
+    assert violations(page) == []
