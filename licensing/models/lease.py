@@ -16,7 +16,10 @@ class Lease(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
-    client = models.ForeignKey("licensing.ErpClient", on_delete=models.PROTECT, related_name="leases")
+    # No index: an ERP client is never deleted, and a planner that knows little would take it for the other.
+    client = models.ForeignKey(
+        "licensing.ErpClient", on_delete=models.PROTECT, related_name="leases", db_index=False
+    )
     user = models.CharField(max_length=64)
     workstation = models.CharField(max_length=64)
     program_name = models.CharField(max_length=64)
