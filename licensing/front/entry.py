@@ -17,10 +17,12 @@ def application() -> "Front":
 
     django.setup()
     from licensing import logs
+    from licensing.engine.planning import plan_once
 
     from .application import Front
 
     logs.follow_level()
+    plan_once()
     front = Front()
     # What is loaded now stays: the collector need not look through it again, and calls leave no cycles.
     gc.collect()
