@@ -71,7 +71,10 @@ def _as_text(moment: datetime) -> str:
 
 
 class PostgresWords:
-    """PostgreSQL 15: sets travel as arrays."""
+    """PostgreSQL 15: sets travel as arrays, in the text of their literals.
+
+    The driver writes such a literal too, with several searches for each element; a batch has hundreds.
+    """
 
     for_update = " FOR UPDATE"
     greatest = "GREATEST"
@@ -83,7 +86,7 @@ class PostgresWords:
 
     def members(self, values: Iterable[Any]) -> Any:
         """The parameter of `among`."""
-        return list(values)
+        return _array(values)
 
     def rows(self, alias: str, **kinds: str) -> str:
         """A table of given rows for FROM; its parameters come from `columns`."""
@@ -92,7 +95,7 @@ class PostgresWords:
 
     def columns(self, rows: Sequence[Row]) -> list[Any]:
         """The parameters of `rows`."""
-        return [list(column) for column in zip(*rows, strict=True)]
+        return [_array(column) for column in zip(*rows, strict=True)]
 
     def insert(self, cursor: CursorWrapper, table: str, kinds: dict[str, str], rows: Sequence[Row]) -> None:
         """Insert the rows; `kinds` names their columns in order."""
@@ -119,6 +122,18 @@ class PostgresWords:
     def read_id(self, value: Any) -> str:
         """A lease's id as hex text."""
         return value.hex if isinstance(value, UUID) else str(value)
+
+
+def _array(values: Iterable[Any]) -> str:
+    """An array's literal (PostgreSQL, "Arrays: Array Input and Output Syntax")."""
+    return "{" + ",".join(map(_element, values)) + "}"
+
+
+def _element(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 _TYPES = {
