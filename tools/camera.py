@@ -15,7 +15,7 @@ FOREIGN_NAME = "other.localhost"
 
 
 def log_in(page: Page, url: str, username: str, password: str) -> None:
-    """Pass the log-in page as an administrator."""
+    """Pass the log-in page."""
     page.goto(f"{url}/accounts/login/")
     page.locator("input[name=login]").fill(username)
     page.locator("input[name=password]").fill(password)

@@ -11,8 +11,8 @@ import requests
 from playwright.sync_api import Page
 
 from tools.camera import FOREIGN_NAME, log_in, shoot, take
+from tools.past import PASSWORD, VIEWER
 
-VIEWER, PASSWORD = "marek.pawlak", "a good long password"
 MORE_THAN_A_PERSON_TRIES = 31
 START_SECONDS = 30
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from licensing.models import ContactAttempt, Lease, Refusal
 
 DAYS = 365
+# One of the colleagues who are invited, who may only look, and what all of them log in with.
+VIEWER, PASSWORD = "marek.pawlak", "a good long password"
 SEED = 2026
 PROGRAM = {"program_name": "ERP Optima", "program_version": "2026.5.1"}
 # The seats by module and key; None: not counted.
@@ -208,9 +210,9 @@ def invite_colleagues(now: datetime) -> str:
     from licensing.operations.actors import Actor
     from licensing.operations.users import create_user, invitation, invite_user
 
-    boss, password = Actor("admin", Role.ADMINISTRATOR), "a good long password"
-    create_user(now, boss, "ewa.wiśniewska", password, Role.OPERATOR, "ewa@demo.example")
-    create_user(now, boss, "marek.pawlak", password, Role.VIEWER)
+    boss = Actor("admin", Role.ADMINISTRATOR)
+    create_user(now, boss, "ewa.wiśniewska", PASSWORD, Role.OPERATOR, "ewa@demo.example")
+    create_user(now, boss, VIEWER, PASSWORD, Role.VIEWER)
     user = invite_user(now, boss, "zofia.krawczyk", Role.OPERATOR, "zofia@demo.example")
     return "invitations/{}/{}".format(*invitation(user))
 

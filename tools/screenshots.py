@@ -23,11 +23,11 @@ from playwright.sync_api import Page, Playwright, sync_playwright
 from tests.postgresql import free_port
 from tools.camera import in_each_look, log_in, take
 from tools.failures import take_failures, take_too_many
+from tools.past import PASSWORD
 
 ROOT = Path(__file__).resolve().parent.parent
 MANAGE = [sys.executable, str(ROOT / "manage.py")]
 START_SECONDS = 90
-PASSWORD = "a good long password"
 
 ENTRANCE = {
     "log-in": "accounts/login/",

@@ -11,7 +11,8 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from tests.journeys.windows import KEY, LOCALES, MIDDLE, NARROW, PAGES, WIDE, Visit, checkout
 from tests.portal_process import Demo
 from tools.camera import log_in
-from tools.failures import PASSWORD, VIEWER, bring_about, guess
+from tools.failures import bring_about, guess
+from tools.past import PASSWORD, VIEWER
 
 MISPLACED = (Path(__file__).parent / "misplaced.js").read_text(encoding="utf-8")
 PRINTED = (Path(__file__).parent / "printed.js").read_text(encoding="utf-8")
