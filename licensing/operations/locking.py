@@ -38,7 +38,7 @@ def lock_ahead(
         f"SELECT m.id FROM licensing_module m WHERE (m.key_id, m.code) IN ({wanted})"  # noqa: S608
         f" OR m.id IN ({held}) OR m.id IN ({overdue}) ORDER BY m.id{words.for_update}",
         [
-            *(words.columns(list(places)) if places else ("{}", "{}")),
+            *(words.columns(list(places)) if places else [words.members(())] * 2),
             words.members(call.key for call in returns),
             words.instant(clock()),
         ],

@@ -62,7 +62,7 @@ def plans_of_sqlite(statements: list[str]) -> list[str]:
         plans = []
         for statement in statements:
             if statement.startswith(("SELECT", "UPDATE", "DELETE")):
-                cursor.execute(f"EXPLAIN QUERY PLAN {statement.replace('%', '%%')}")
+                cursor.execute(f"EXPLAIN QUERY PLAN {statement}")
                 plans.append("\n".join(f"{row[3]} " for row in cursor.fetchall()))
     return plans
 
