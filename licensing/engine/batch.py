@@ -1,7 +1,7 @@
 """One batch of lease calls in one transaction, by the operations that every other door uses."""
 
 import sqlite3
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
@@ -15,6 +15,7 @@ from licensing.operations.errors import Refused
 from licensing.operations.heartbeat import run_heartbeat, run_look, run_return
 from licensing.operations.lease_values import Checkout, HeldLease
 from licensing.operations.locking import lock_ahead
+from licensing.operations.sets import ask
 from licensing.operations.terms import Terms, read_terms
 from licensing.operations.transactions import in_transaction
 from licensing.operations.verdicts import reckon
@@ -114,13 +115,11 @@ class Batches:
             return self._done(cursor, works)
 
     def _done(self, cursor: CursorWrapper, works: Sequence[Work]) -> list[Done]:
-        terms = self._current_terms(cursor)
         places: dict[Kind, list[int]] = {}
         for place, work in enumerate(works):
             places.setdefault(work.kind, []).append(place)
         calls = {kind: [works[place].call for place in places[kind]] for kind in sorted(places)}
-        offers = offers_for(calls.get(Kind.CHECKOUT, ()), terms)
-        lock_ahead(cursor, offers, calls.get(Kind.RETURN, ()), self._clock)
+        terms = self._locked(cursor, calls)
         now = self._clock()
         outcomes: list[Any] = [None] * len(works)
         for kind, wanted in calls.items():
@@ -128,14 +127,25 @@ class Batches:
                 outcomes[place] = outcome
         return [Done(outcome, now) for outcome in outcomes]
 
-    def _current_terms(self, cursor: CursorWrapper) -> Terms:
-        """The terms kept, unless a key, the Configuration or the clock changed since: one small read."""
-        cursor.execute("SELECT version FROM licensing_installation WHERE id = 1")
-        row = cursor.fetchone()
-        terms = self._terms
-        if terms is None or row is None or terms.version != row[0]:
-            self._terms = terms = read_terms()
-            self._changed()
+    def _locked(self, cursor: CursorWrapper, calls: Mapping[Kind, Sequence[Any]]) -> Terms:
+        """The terms, with the modules locked that they and the calls name.
+
+        They are those kept, unless a key, the Configuration or the clock changed since. One small read tells
+        that; the locks go along with it, for hardly ever are they the wrong ones.
+        """
+        terms = self._terms or self._read_terms()
+        while True:
+            version = ask(cursor, "SELECT version FROM licensing_installation WHERE id = 1", ())
+            offers = offers_for(calls.get(Kind.CHECKOUT, ()), terms)
+            locked = lock_ahead(cursor, offers, calls.get(Kind.RETURN, ()), self._clock)
+            locked()
+            if version() == [(terms.version,)]:
+                return terms
+            terms = self._read_terms()
+
+    def _read_terms(self) -> Terms:
+        self._terms = terms = read_terms()
+        self._changed()
         return terms
 
 

@@ -1,18 +1,18 @@
 """Checkout: one batch of log-ins, judged in their order, each with an outcome of its own."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db.backends.utils import CursorWrapper
 
-from .endings import end_overdue, find_overdue, places_of
+from .endings import ask_overdue, lock_and_end
 from .errors import Refused
-from .lease_rows import Claim, LeaseRow, NotTaken, encode, held_lease, read_repeated
+from .lease_rows import Claim, LeaseRow, NotTaken, Repeated, ask_repeated, encode, held_lease
 from .lease_values import Checkout, CheckoutRequest, new_key
 from .refusals import Refusal, full_modules, refusal_of, store_refusals
-from .seats import Place, Stock, TakenSeat, lock_modules, stock_of, store_taken
+from .seats import Place, Stock, TakenSeat, ask_stock, store_taken
 from .sets import words_of
 from .terms import RANK, Offer, Terms
 
@@ -23,16 +23,17 @@ Outcome = Checkout | Refused
 def run_checkout(
     cursor: CursorWrapper, requests: Sequence[CheckoutRequest], now: datetime, terms: Terms
 ) -> list[Outcome]:
-    """Carry out a batch of checkouts in the caller's transaction, by statements that do not grow with it."""
-    offers = offers_for(requests, terms)
-    overdue = find_overdue(cursor, now)
-    places = {offer.place for offer in offers}
-    rows = lock_modules(cursor, places | places_of(cursor, overdue.leases, overdue.seats))
-    if overdue:
-        end_overdue(cursor, overdue, now)
-        rows = lock_modules(cursor, places)
-    batch = _Batch(terms, now, stock_of(cursor, offers, rows, _demand(requests)))
-    batch.remember(_repeated(cursor, requests, now))
+    """Carry out a batch of checkouts, their modules being locked (`lock_ahead`).
+
+    Its statements do not grow with the batch.
+    """
+    overdue = ask_overdue(cursor, now)
+    stock, repeated = _ask_what_is(cursor, requests, terms)
+    if found := overdue():
+        lock_and_end(cursor, found, now)
+        stock, repeated = _ask_what_is(cursor, requests, terms)
+    batch = _Batch(terms, now, stock())
+    batch.remember(_forget_old(cursor, repeated(), now))
     for request in requests:
         batch.carry_out(request)
     batch.store(cursor)
@@ -51,15 +52,19 @@ def _demand(requests: Iterable[CheckoutRequest]) -> int:
     return max(counts.values(), default=0)
 
 
-Repeated = dict[tuple[int, str], tuple[LeaseRow, str]]
-
-
-def _repeated(cursor: CursorWrapper, requests: Sequence[CheckoutRequest], now: datetime) -> Repeated:
-    """The leases that requests repeat. A key over 24 h old is forgotten, tidied away or not."""
+def _ask_what_is(
+    cursor: CursorWrapper, requests: Sequence[CheckoutRequest], terms: Terms
+) -> tuple[Callable[[], dict[Place, Stock]], Callable[[], Repeated]]:
+    """What can be given, and the leases that requests repeat."""
     keys = {(r.client_id, r.idempotency_key) for r in requests if r.idempotency_key is not None}
-    if not keys:
-        return {}
-    found = read_repeated(cursor, list(keys))
+    return (
+        ask_stock(cursor, offers_for(requests, terms), _demand(requests)),
+        ask_repeated(cursor, list(keys)) if keys else dict,
+    )
+
+
+def _forget_old(cursor: CursorWrapper, found: Repeated, now: datetime) -> Repeated:
+    """A key over 24 h old is forgotten, tidied away or not."""
     old = {key: row.id for key, (row, _) in found.items() if row.taken_at <= now - IDEMPOTENCY}
     if old:
         words = words_of(cursor)

@@ -1,6 +1,6 @@
 """How leases end: by time, by return, by the portal. An ended lease is never touched again."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,8 +8,8 @@ from django.db.backends.utils import CursorWrapper
 
 from .lease_rows import ENDS_BY_ITSELF
 from .lease_values import LeaseCall
-from .seats import Place, free_seats, free_seats_of, lock_modules
-from .sets import words_of
+from .seats import Place, free_seats, free_seats_of, free_seats_of_ended, lock_modules
+from .sets import ask, words_of
 
 # The reason with which a lease ends by time; one that a hand wrote is none. A tuple reads as SQL does.
 _BY_TIME = f"CASE WHEN expires_as IN {ENDS_BY_ITSELF} THEN expires_as ELSE 'expired' END"
@@ -34,18 +34,23 @@ class Overdue:
         return bool(self.leases or self.seats)
 
 
-def find_overdue(cursor: CursorWrapper, now: datetime) -> Overdue:
+def ask_overdue(cursor: CursorWrapper, now: datetime) -> Callable[[], Overdue]:
     """What is overdue at `now`, by two partial indexes, however many leases live."""
     words = words_of(cursor)
     instant = words.instant(now)
-    cursor.execute(
+    rows = ask(
+        cursor,
         "SELECT id, CAST(NULL AS bigint) FROM licensing_lease WHERE ended_at IS NULL AND expires_at <= %s"
         " UNION ALL SELECT CAST(NULL AS uuid), id FROM licensing_seat WHERE ends_at <= %s",
         [instant, instant],
     )
-    rows = cursor.fetchall()
-    leases = [words.read_id(lease_id) for lease_id, _ in rows if lease_id is not None]
-    return Overdue(leases, [seat_id for _, seat_id in rows if seat_id is not None])
+
+    def read() -> Overdue:
+        found = rows()
+        leases = [words.read_id(lease_id) for lease_id, _ in found if lease_id is not None]
+        return Overdue(leases, [seat_id for _, seat_id in found if seat_id is not None])
+
+    return read
 
 
 def places_of(cursor: CursorWrapper, leases: Collection[str], seats: Collection[int] = ()) -> set[Place]:
@@ -82,32 +87,40 @@ def end_overdue(cursor: CursorWrapper, overdue: Overdue, now: datetime) -> int:
 
 def end_whatever_is_overdue(cursor: CursorWrapper, now: datetime) -> int:
     """Find, lock and end what is overdue. Gives the number of leases ended."""
-    overdue = find_overdue(cursor, now)
-    if not overdue:
-        return 0
+    overdue = ask_overdue(cursor, now)()
+    return lock_and_end(cursor, overdue, now) if overdue else 0
+
+
+def lock_and_end(cursor: CursorWrapper, overdue: Overdue, now: datetime) -> int:
+    """Lock the modules of what is overdue and end it. Gives the number of leases ended."""
     lock_modules(cursor, places_of(cursor, overdue.leases, overdue.seats))
     return end_overdue(cursor, overdue, now)
 
 
-def end_returned(cursor: CursorWrapper, calls: Iterable[LeaseCall], now: datetime) -> set[str]:
+def end_returned(cursor: CursorWrapper, calls: Sequence[LeaseCall], now: datetime) -> set[str]:
     """End what its own client returns at `now`, its modules being locked: as expired where time was earlier.
 
     Gives the ids of those that were still live.
     """
     words = words_of(cursor)
     instant = words.instant(now)
-    cursor.execute(
+    keys = [call.key for call in calls]
+    rows = ask(
+        cursor,
         f"UPDATE licensing_lease SET ended_at = CASE WHEN expires_at > %s THEN %s ELSE expires_at END,"  # noqa: S608
         f" ended_reason = CASE WHEN expires_at > %s THEN 'returned' ELSE {_BY_TIME} END"
         f" FROM {words.rows('r', lease='id', client='number')} WHERE licensing_lease.id = r.lease"
         " AND licensing_lease.client_id = r.client AND licensing_lease.ended_at IS NULL"
         " RETURNING licensing_lease.id",
-        [instant, instant, instant, *words.columns([(call.key, call.client_id) for call in calls])],
+        [
+            instant,
+            instant,
+            instant,
+            *words.columns([(key, call.client_id) for key, call in zip(keys, calls, strict=True)]),
+        ],
     )
-    ended = {words.read_id(row[0]) for row in cursor.fetchall()}
-    if ended:
-        free_seats_of(cursor, ended)
-    return ended
+    free_seats_of_ended(cursor, keys)
+    return {words.read_id(row[0]) for row in rows()}
 
 
 def end_leases(cursor: CursorWrapper, endings: Mapping[str, Ending]) -> list[str]:

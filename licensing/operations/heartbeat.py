@@ -9,9 +9,9 @@ from django.db.backends.utils import CursorWrapper
 from .clock import UNKNOWN
 from .endings import Ending, end_returned
 from .errors import Refused
-from .lease_rows import LeaseEnd, LeaseRow, held_lease, read_ends, read_leases
+from .lease_rows import LeaseEnd, LeaseRow, ask_leases, held_lease, read_ends, read_leases
 from .lease_values import HeldLease, LeaseCall
-from .standing import read_seats, stand
+from .standing import ask_seats, read_seats, stand
 from .terms import Terms
 from .verdicts import carry_out
 
@@ -23,9 +23,10 @@ def run_heartbeat(
     cursor: CursorWrapper, calls: Sequence[LeaseCall], now: datetime, terms: Terms
 ) -> list[HeldLease | Refused]:
     """Carry out a batch of heartbeats: each live lease gets a fresh inactivity time, within its bounds."""
-    rows = read_leases(cursor, {call.key for call in calls}, lock=True)
+    keys = {call.key for call in calls}
+    read_rows, read_held = ask_leases(cursor, keys, lock=True), ask_seats(cursor, keys)
+    rows, seats = read_rows(), read_held()
     live = own_live(rows, calls, now)
-    seats = read_seats(cursor, live) if live else {}
     verdicts = {
         row.id: stand(
             row, seats.get(row.id, []), terms, now, _fresh_end(row.expires_at, now, terms.inactivity)

@@ -1,6 +1,6 @@
 """Leases as the database keeps them, read in one statement, and told as `HeldLease`."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -11,7 +11,7 @@ from licensing.protocol.errors import MalformedMessage
 from licensing.protocol.times import format_instant, parse_instant
 
 from .lease_values import HeldLease, HeldModule, id_of
-from .sets import Words, words_of
+from .sets import Words, ask, words_of
 from .terms import Terms
 
 Part = TypeVar("Part")
@@ -69,13 +69,21 @@ _COLUMNS = (
 
 def read_leases(cursor: CursorWrapper, ids: Iterable[str], *, lock: bool = False) -> dict[str, LeaseRow]:
     """The rows of these leases by id, locked in the order of their ids where asked."""
+    return ask_leases(cursor, ids, lock=lock)()
+
+
+def ask_leases(
+    cursor: CursorWrapper, ids: Iterable[str], *, lock: bool = False
+) -> Callable[[], dict[str, LeaseRow]]:
+    """As `read_leases`, read later."""
     words = words_of(cursor)
     order = f" ORDER BY l.id{words.for_update}" if lock and words.for_update else ""
-    cursor.execute(
+    rows = ask(
+        cursor,
         f"SELECT {_COLUMNS} FROM licensing_lease l WHERE l.id IN {words.among('id')}{order}",  # noqa: S608
         [words.members(ids)],
     )
-    return {row.id: row for row in (_read(words, values) for values in cursor.fetchall())}
+    return lambda: {row.id: row for row in (_read(words, values) for values in rows())}
 
 
 class LeaseEnd(msgspec.Struct):
@@ -106,22 +114,29 @@ def _by_itself(reason: str) -> str:
     return reason if reason in ENDS_BY_ITSELF else "expired"
 
 
-def read_repeated(
-    cursor: CursorWrapper, keys: Sequence[tuple[int, str]]
-) -> dict[tuple[int, str], tuple[LeaseRow, str]]:
-    """By client and idempotency key: the lease that bears it, and the hash of its body."""
+# By client and idempotency key: the lease that bears it, and the hash of its body.
+Repeated = dict[tuple[int, str], tuple[LeaseRow, str]]
+
+
+def ask_repeated(cursor: CursorWrapper, keys: Sequence[tuple[int, str]]) -> Callable[[], Repeated]:
+    """The leases that bear these idempotency keys."""
     words = words_of(cursor)
-    cursor.execute(
+    rows = ask(
+        cursor,
         f"SELECT {_COLUMNS}, l.idempotency_key, l.body_sha256 FROM licensing_lease l"  # noqa: S608
         f" JOIN {words.rows('r', client='number', word='text')}"
         " ON l.client_id = r.client AND l.idempotency_key = r.word",
         words.columns(keys),
     )
-    found = {}
-    for *values, key, body in cursor.fetchall():
-        row = _read(words, values)
-        found[row.client_id, key] = (row, body)
-    return found
+
+    def read() -> Repeated:
+        found = {}
+        for *values, key, body in rows():
+            row = _read(words, values)
+            found[row.client_id, key] = (row, body)
+        return found
+
+    return read
 
 
 def _read(words: Words, values: Sequence[Any]) -> LeaseRow:

@@ -14,7 +14,7 @@ from django.db.backends.utils import CursorWrapper
 from licensing.models import Lease, Role
 
 from .actors import Actor
-from .checkout import run_checkout
+from .checkout import offers_for, run_checkout
 from .endings import Ending, end_leases, end_whatever_is_overdue
 from .errors import Refused
 from .heartbeat import run_heartbeat, run_look, run_return
@@ -64,7 +64,15 @@ def checkout(requests: Sequence[CheckoutRequest], now: datetime) -> list[Checkou
     Raises:
         Refused: `unavailable`, for the whole batch.
     """
-    return in_transaction(lambda cursor: run_checkout(cursor, requests, now, read_terms()))
+    return in_transaction(lambda cursor: _checkout(cursor, requests, now))
+
+
+def _checkout(
+    cursor: CursorWrapper, requests: Sequence[CheckoutRequest], now: datetime
+) -> list[Checkout | Refused]:
+    terms = read_terms()
+    lock_ahead(cursor, offers_for(requests, terms), (), lambda: now)
+    return run_checkout(cursor, requests, now, terms)
 
 
 def heartbeat(calls: Sequence[LeaseCall], now: datetime) -> list[HeldLease | Refused]:

@@ -6,7 +6,7 @@ from datetime import datetime
 from django.db.backends.utils import CursorWrapper
 
 from .lease_values import LeaseCall
-from .sets import words_of
+from .sets import Rows, ask, words_of
 from .terms import Offer
 
 
@@ -15,8 +15,8 @@ def lock_ahead(
     offers: Iterable[Offer],
     returns: Sequence[LeaseCall],
     clock: Callable[[], datetime],
-) -> None:
-    """Lock the modules of a batch's checkouts and returns, in the order of their ids.
+) -> Rows:
+    """Lock the modules of a batch's checkouts and returns, in the order of their ids; read the rows to wait.
 
     Returns and checkouts of one batch lock theirs one after the other; without this two batches could each
     hold what the other wants. Whoever asks for the time only afterwards also writes it down in the order in
@@ -27,14 +27,15 @@ def lock_ahead(
     words = words_of(cursor)
     places = {offer.place for offer in offers}
     if not words.for_update or not (places or returns):
-        return
+        return list
     held = f"SELECT s.module_id FROM licensing_seat s WHERE s.lease_id IN {words.among('id')}"  # noqa: S608
     overdue = (
         "SELECT s.module_id FROM licensing_seat s JOIN licensing_lease l ON l.id = s.lease_id"
         " WHERE l.ended_at IS NULL AND l.expires_at <= %s"
     )
     wanted = f"SELECT key_id, code FROM {words.rows('r', key_id='number', code='text')}"  # noqa: S608
-    cursor.execute(
+    return ask(
+        cursor,
         f"SELECT m.id FROM licensing_module m WHERE (m.key_id, m.code) IN ({wanted})"  # noqa: S608
         f" OR m.id IN ({held}) OR m.id IN ({overdue}) ORDER BY m.id{words.for_update}",
         [

@@ -1,14 +1,14 @@
 """Seats: what is free, taking them, freeing them. Seat rows alone decide; counters only confirm."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 from django.db.backends.utils import CursorWrapper
 
-from .sets import Words, words_of
+from .sets import Words, ask, words_of
 from .terms import Offer
 from .transactions import Overtaken
 
@@ -17,22 +17,11 @@ Place = tuple[int, str]
 UNCOUNTED = 2_147_483_647
 
 
-class ModuleRow(msgspec.Struct, frozen=True):
-    """A module's row, locked: `seats` is its copy of the grant, None where not counted."""
-
-    id: int
-    seats: int | None
-    ceiling: int | None
-    taken: int
-
-
 @dataclass(slots=True)
 class Stock:
     """What a module can give: lowest free numbers first, rows for new numbers made when needed."""
 
     module_id: int
-    seats: int | None
-    taken: int
     left: int
     # Ids and numbers of free seat rows, the lowest number last.
     free: list[tuple[int, int]]
@@ -41,7 +30,6 @@ class Stock:
     def take(self) -> tuple[int | None, int]:
         """Take a seat: the id of its row, None if that has yet to be made, and its number."""
         self.left -= 1
-        self.taken += 1
         if self.free:
             return self.free.pop()
         self.next_number += 1
@@ -57,94 +45,124 @@ class TakenSeat(msgspec.Struct, frozen=True):
     lease_id: str
 
 
-def lock_modules(cursor: CursorWrapper, places: Collection[Place]) -> dict[Place, ModuleRow]:
-    """The rows of the modules, locked in the order of their ids so that no two batches wait in a ring."""
-    if not places:
-        return {}
+def lock_modules(cursor: CursorWrapper, places: Collection[Place]) -> None:
+    """Lock the rows of the modules in the order of their ids, so that no two batches wait in a ring.
+
+    Where a transaction holds the whole database there is nothing to do.
+    """
     words = words_of(cursor)
-    cursor.execute(
-        "SELECT m.key_id, m.code, m.id, m.seats, m.ceiling, m.taken FROM licensing_module m"  # noqa: S608
-        f" JOIN {words.rows('r', key_id='number', code='text')} ON m.key_id = r.key_id AND m.code = r.code"
-        f" ORDER BY m.id{words.for_update}",
-        words.columns(list(places)),
-    )
-    return {(row[0], row[1]): ModuleRow(*row[2:]) for row in cursor.fetchall()}
+    if places and words.for_update:
+        cursor.execute(
+            "SELECT m.id FROM licensing_module m"  # noqa: S608
+            f" JOIN {words.rows('r', key_id='number', code='text')}"
+            f" ON m.key_id = r.key_id AND m.code = r.code ORDER BY m.id{words.for_update}",
+            words.columns(list(places)),
+        )
 
 
-def stock_of(
-    cursor: CursorWrapper, offers: Iterable[Offer], rows: dict[Place, ModuleRow], demand: int
-) -> dict[Place, Stock]:
+def ask_stock(
+    cursor: CursorWrapper, offers: Collection[Offer], demand: int
+) -> Callable[[], dict[Place, Stock]]:
     """What each module offered can give, as far as `demand` seats of it may be asked for.
 
+    The modules are locked. Their seats are the grant's; fewer where the row says that some were taken away.
     The number held must stay within the seats, and a low number must be free: with `above` seats held
     beyond them (they were taken away), only `free numbers - above` can be given.
     """
-    wanted = {
-        offer.place: _Wanted(rows[offer.place], _seats(offer, rows[offer.place]))
-        for offer in offers
-        if offer.place in rows
-    }
-    numbers = _free_numbers(cursor, list(wanted.values()), demand)
-    if above := max((found.above for found in numbers.values()), default=0):
-        numbers = _free_numbers(cursor, list(wanted.values()), demand + above)
-    return {place: _stock(want, numbers[want.row.id]) for place, want in wanted.items()}
+    if not offers:
+        return dict
+    modules = _ask_modules(cursor, offers)
+    free = _ask_free(cursor, offers, demand)
+
+    def read() -> dict[Place, Stock]:
+        found = modules()
+        above = max((module.above for module in found), default=0)
+        lists = (_ask_free(cursor, offers, demand + above) if above else free)()
+        return {module.place: _stock(module, lists.get(module.id, [])) for module in found}
+
+    return read
 
 
-class _Wanted(msgspec.Struct):
-    row: ModuleRow
-    seats: int | None
+class _ModuleRow(msgspec.Struct, frozen=True):
+    """A module as it stands: the highest number within its seats, and how many are held above them."""
 
-
-@dataclass(slots=True)
-class _Numbers:
+    id: int
+    key_id: int
+    code: str
+    seats: int
+    ceiling: int | None
+    taken: int
     highest: int
     above: int
-    free: list[tuple[int, int]]
+
+    @property
+    def place(self) -> Place:
+        return self.key_id, self.code
 
 
-def _seats(offer: Offer, row: ModuleRow) -> int | None:
-    """The seats by the grant; fewer where the row, just locked, says that seats have been taken away."""
-    counted = [seats for seats in (offer.module.seats, row.seats) if seats is not None]
-    return min(counted) if counted else None
+def _stock(row: _ModuleRow, free: list[tuple[int, int]]) -> Stock:
+    left = len(free) + row.seats - row.highest - row.above
+    left = min(left, row.seats - row.taken, left if row.ceiling is None else row.ceiling - row.taken)
+    return Stock(row.id, max(0, left), free, row.highest + 1)
 
 
-def _stock(want: _Wanted, numbers: _Numbers) -> Stock:
-    seats = UNCOUNTED if want.seats is None else want.seats
-    row = want.row
-    left = len(numbers.free) + seats - numbers.highest - numbers.above
-    left = min(left, seats - row.taken, left if row.ceiling is None else row.ceiling - row.taken)
-    return Stock(row.id, want.seats, row.taken, max(0, left), numbers.free, numbers.highest + 1)
+def _offered(offers: Iterable[Offer]) -> list[tuple[int, str, int]]:
+    return [
+        (*offer.place, UNCOUNTED if offer.module.seats is None else offer.module.seats) for offer in offers
+    ]
 
 
-def _free_numbers(cursor: CursorWrapper, wanted: list[_Wanted], demand: int) -> dict[int, _Numbers]:
-    if not wanted:
-        return {}
-    words = words_of(cursor)
-    given = words.columns([(want.row.id, UNCOUNTED if want.seats is None else want.seats) for want in wanted])
-    source = words.rows("r", module="number", seats="number")
-    cursor.execute(
-        "SELECT r.module, 0, COALESCE((SELECT MAX(x.number) FROM licensing_seat x"  # noqa: S608
-        " WHERE x.module_id = r.module AND x.number <= r.seats), 0),"
-        " (SELECT COUNT(*) FROM licensing_seat x"
-        " WHERE x.module_id = r.module AND x.number > r.seats AND x.lease_id IS NOT NULL)"
-        f" FROM {source} UNION ALL SELECT r.module, 1, s.id, s.number FROM {source} {_lowest_free(words)}",
-        [*given, *given, demand],
+def _wanted(words: Words) -> str:
+    """The modules offered, as `r`, with the seats that count."""
+    fewer = f"{words.least}(o.seats, COALESCE(m.seats, o.seats))"
+    return (
+        f"(SELECT m.id, m.key_id, m.code, {fewer} AS seats, m.ceiling, m.taken"  # noqa: S608
+        f" FROM {words.rows('o', key_id='number', code='text', seats='number')}"
+        " JOIN licensing_module m ON m.key_id = o.key_id AND m.code = o.code) r"
     )
-    found = {want.row.id: _Numbers(0, 0, []) for want in wanted}
-    for module_id, kind, first, second in cursor.fetchall():
-        if kind:
-            found[module_id].free.append((first, second))
-        else:
-            found[module_id].highest, found[module_id].above = first, second
-    for numbers in found.values():
-        numbers.free.sort(key=lambda seat: -seat[1])
-    return found
+
+
+def _ask_modules(cursor: CursorWrapper, offers: Iterable[Offer]) -> Callable[[], list[_ModuleRow]]:
+    words = words_of(cursor)
+    rows = ask(
+        cursor,
+        "SELECT r.id, r.key_id, r.code, r.seats, r.ceiling, r.taken,"  # noqa: S608
+        " COALESCE((SELECT MAX(x.number) FROM licensing_seat x"
+        " WHERE x.module_id = r.id AND x.number <= r.seats), 0),"
+        " (SELECT COUNT(*) FROM licensing_seat x"
+        " WHERE x.module_id = r.id AND x.number > r.seats AND x.lease_id IS NOT NULL)"
+        f" FROM {_wanted(words)}",
+        words.columns(_offered(offers)),
+    )
+    return lambda: [_ModuleRow(*row) for row in rows()]
+
+
+def _ask_free(
+    cursor: CursorWrapper, offers: Iterable[Offer], demand: int
+) -> Callable[[], dict[int, list[tuple[int, int]]]]:
+    """By module: ids and numbers of free seat rows within the seats, the lowest number last."""
+    words = words_of(cursor)
+    rows = ask(
+        cursor,
+        f"SELECT r.id, s.id, s.number FROM {_wanted(words)} {_lowest_free(words)}",  # noqa: S608
+        [*words.columns(_offered(offers)), demand],
+    )
+
+    def read() -> dict[int, list[tuple[int, int]]]:
+        found: dict[int, list[tuple[int, int]]] = {}
+        for module_id, seat_id, number in rows():
+            found.setdefault(module_id, []).append((seat_id, number))
+        for free in found.values():
+            free.sort(key=lambda seat: -seat[1])
+        return found
+
+    return read
 
 
 def _lowest_free(words: Words) -> str:
     """Each module's lowest free seat rows, read from the index of free seats and no further than needed."""
     lowest = (
-        "FROM licensing_seat x WHERE x.module_id = r.module AND x.lease_id IS NULL AND x.number <= r.seats"
+        "FROM licensing_seat x WHERE x.module_id = r.id AND x.lease_id IS NULL AND x.number <= r.seats"
         " ORDER BY x.number LIMIT %s"
     )
     if words.for_update:
@@ -160,6 +178,12 @@ def store_taken(cursor: CursorWrapper, taken: list[TakenSeat]) -> None:
     if new:
         kinds = {"module_id": "number", "number": "number", "lease_id": "id"}
         words.insert(cursor, "licensing_seat", kinds, new)
+    counts = Counter(seat.module_id for seat in taken)
+    cursor.execute(
+        "UPDATE licensing_module SET taken = taken + r.n"  # noqa: S608
+        f" FROM {words.rows('r', module='number', n='number')} WHERE licensing_module.id = r.module",
+        words.columns(list(counts.items())),
+    )
     if reused:
         cursor.execute(
             "UPDATE licensing_seat SET lease_id = r.lease"  # noqa: S608
@@ -169,18 +193,19 @@ def store_taken(cursor: CursorWrapper, taken: list[TakenSeat]) -> None:
         )
         if cursor.rowcount != len(reused):
             raise Overtaken
-    counts = Counter(seat.module_id for seat in taken)
-    cursor.execute(
-        "UPDATE licensing_module SET taken = taken + r.n"  # noqa: S608
-        f" FROM {words.rows('r', module='number', n='number')} WHERE licensing_module.id = r.module",
-        words.columns(list(counts.items())),
-    )
 
 
 def free_seats_of(cursor: CursorWrapper, lease_ids: Collection[str]) -> None:
     """Free every seat of the leases."""
     words = words_of(cursor)
     _free(cursor, f"lease_id IN {words.among('id')}", words.members(lease_ids))
+
+
+def free_seats_of_ended(cursor: CursorWrapper, lease_ids: Collection[str]) -> None:
+    """Free every seat of those of the leases that have ended, whoever knows which."""
+    words = words_of(cursor)
+    ended = "(SELECT l.ended_at FROM licensing_lease l WHERE l.id = licensing_seat.lease_id)"
+    _free(cursor, f"lease_id IN {words.among('id')} AND {ended} IS NOT NULL", words.members(lease_ids))
 
 
 def free_seats(cursor: CursorWrapper, seat_ids: Collection[int]) -> None:
@@ -191,12 +216,13 @@ def free_seats(cursor: CursorWrapper, seat_ids: Collection[int]) -> None:
 
 def _free(cursor: CursorWrapper, which: str, parameter: Any) -> None:
     words = words_of(cursor)
-    cursor.execute(
+    freed = ask(
+        cursor,
         f"UPDATE licensing_seat SET lease_id = NULL, ends_at = NULL WHERE {which}"  # noqa: S608
-        " AND lease_id IS NOT NULL RETURNING id, module_id, number",
+        " AND lease_id IS NOT NULL RETURNING id, module_id,"
+        " number > (SELECT m.seats FROM licensing_module m WHERE m.id = module_id)",
         [parameter],
-    )
-    freed = cursor.fetchall()
+    )()
     if not freed:
         return
     counts = Counter(module_id for _, module_id, _ in freed)
@@ -204,12 +230,10 @@ def _free(cursor: CursorWrapper, which: str, parameter: Any) -> None:
     cursor.execute(
         f"UPDATE licensing_module SET taken = {remaining},"  # noqa: S608
         f" ceiling = CASE WHEN seats IS NULL THEN NULL ELSE {words.greatest}(seats, {remaining}) END"
-        f" FROM {words.rows('r', module='number', n='number')} WHERE licensing_module.id = r.module"
-        " RETURNING licensing_module.id, licensing_module.seats",
+        f" FROM {words.rows('r', module='number', n='number')} WHERE licensing_module.id = r.module",
         words.columns(list(counts.items())),
     )
-    seats = {module_id: UNCOUNTED if seats is None else seats for module_id, seats in cursor.fetchall()}
-    beyond = [seat_id for seat_id, module_id, number in freed if number > seats[module_id]]
+    beyond = [seat_id for seat_id, _, is_beyond in freed if is_beyond]
     if beyond:
         # The module no longer has these numbers.
         cursor.execute(

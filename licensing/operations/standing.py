@@ -1,6 +1,6 @@
 """On what a live lease stands: whether it goes on, and until when."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from django.db.backends.utils import CursorWrapper
 from .endings import Ending
 from .lease_rows import Claim, LeaseRow
 from .seats import Place
-from .sets import words_of
+from .sets import ask, words_of
 from .terms import Terms
 
 
@@ -27,17 +27,27 @@ Seats = list[SeatHeld]
 
 def read_seats(cursor: CursorWrapper, ids: Collection[str]) -> dict[str, Seats]:
     """The seats that each of these leases holds."""
+    return ask_seats(cursor, ids)()
+
+
+def ask_seats(cursor: CursorWrapper, ids: Collection[str]) -> Callable[[], dict[str, Seats]]:
+    """As `read_seats`, read later."""
     words = words_of(cursor)
-    cursor.execute(
+    rows = ask(
+        cursor,
         "SELECT s.lease_id, m.key_id, m.code, s.number, s.ends_at FROM licensing_seat s"  # noqa: S608
         f" JOIN licensing_module m ON m.id = s.module_id WHERE s.lease_id IN {words.among('id')}",
         [words.members(ids)],
     )
-    found: dict[str, Seats] = {}
-    for lease_id, key_id, code, number, ends_at in cursor.fetchall():
-        end = None if ends_at is None else words.read_instant(ends_at)
-        found.setdefault(words.read_id(lease_id), []).append(SeatHeld((key_id, code), number, end))
-    return found
+
+    def read() -> dict[str, Seats]:
+        found: dict[str, Seats] = {}
+        for lease_id, key_id, code, number, ends_at in rows():
+            end = None if ends_at is None else words.read_instant(ends_at)
+            found.setdefault(words.read_id(lease_id), []).append(SeatHeld((key_id, code), number, end))
+        return found
+
+    return read
 
 
 @dataclass(slots=True)

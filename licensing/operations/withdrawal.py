@@ -10,7 +10,7 @@ from licensing.models import Lease, Module, Seat, VirtualKey
 from licensing.protocol.messages import Grant, GrantedModule
 from licensing.protocol.times import format_instant
 
-from .endings import Ending, end_leases, end_overdue, find_overdue, places_of
+from .endings import Ending, ask_overdue, end_leases, end_overdue, places_of
 from .installation import bump_version
 from .mending import close_gaps, make_modules
 from .seats import UNCOUNTED, Place, lock_modules
@@ -76,7 +76,7 @@ def _end_of_key(cursor: CursorWrapper, number: str, reason: str, now: datetime) 
 
 def _lock_and_tidy(cursor: CursorWrapper, places: set[Place], leases: Collection[str], now: datetime) -> None:
     """Lock the modules that will be touched, all at once, and end what is overdue."""
-    overdue = find_overdue(cursor, now)
+    overdue = ask_overdue(cursor, now)()
     lock_modules(cursor, places | places_of(cursor, [*overdue.leases, *leases], overdue.seats))
     if overdue:
         end_overdue(cursor, overdue, now)

@@ -82,6 +82,7 @@ def plans_of_postgresql() -> list[str]:
 @pytest.mark.django_db
 def test_a_set_of_any_texts_reaches_the_database_unchanged() -> None:
     texts = ['say "hi"', "back\\slash", "{a,b}", "NULL", "", "zażółć", "a'b", "%s", " a ", "\\", '"', None]
+    texts += ["\n\t\x01\x7f", "\\n", '\\"\n', '\\\\"\r']
     with connection.cursor() as cursor:
         words = words_of(cursor)
         rows = [(place, text) for place, text in enumerate(texts)]

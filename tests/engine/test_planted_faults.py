@@ -40,19 +40,21 @@ def client() -> ErpClient:
 def count_then_insert(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is free was counted before the lock, so that a neighbour's seats are not seen."""
     counted: dict[Any, Stock] = {}
-    honest = checkout.stock_of
+    honest = checkout.ask_stock
 
-    def stale(*given: Any) -> dict[Any, Stock]:
-        for place, stock in honest(*given).items():
+    def stale(*given: Any) -> Callable[[], dict[Any, Stock]]:
+        for place, stock in honest(*given)().items():
             counted.setdefault(place, stock)
-        return {place: dataclasses.replace(stock, free=list(stock.free)) for place, stock in counted.items()}
+        return lambda: {
+            place: dataclasses.replace(stock, free=list(stock.free)) for place, stock in counted.items()
+        }
 
-    monkeypatch.setattr(checkout, "stock_of", stale)
+    monkeypatch.setattr(checkout, "ask_stock", stale)
 
 
 def expiry_only_by_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """A checkout does not look for overdue leases."""
-    monkeypatch.setattr(checkout, "find_overdue", lambda *_: Overdue([], []))
+    monkeypatch.setattr(checkout, "ask_overdue", lambda *_: lambda: Overdue([], []))
 
 
 def reviving_on_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
