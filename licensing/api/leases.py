@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from licensing.operations import leases
 from licensing.operations.clock import portal_now
 from licensing.operations.errors import Refused
+from licensing.operations.heartbeat import Beating
 from licensing.operations.leases import Checkout, HeldLease, LeaseCall
 
 from .auth import Caller
@@ -81,7 +82,7 @@ def render_checkout(done: Checkout, known_grants: Mapping[str, int], now: dateti
     return answer(message, 201, headers)
 
 
-def render_heartbeat(lease: HeldLease, now: datetime) -> Answer:
+def render_heartbeat(lease: HeldLease | Beating, now: datetime) -> Answer:
     """200, with the new end of the lease."""
     return answer(
         HeartbeatAnswer(

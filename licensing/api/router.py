@@ -19,15 +19,18 @@ logger = logging.getLogger(__name__)
 Handler = Callable[[Call, Caller, str], Answer]
 
 BASE = "/api/v1"
-# Each path once, with the handler of each of its methods; a group is what the path names.
-ROUTES: list[tuple[re.Pattern[str], dict[str, Handler]]] = [
-    (re.compile(r"/leases()"), {"POST": leases.checkout}),
-    (re.compile(r"/leases/([^/]+)/heartbeat"), {"POST": leases.heartbeat}),
-    (re.compile(r"/leases/([^/]+)"), {"GET": leases.look, "DELETE": leases.give_back}),
-    (re.compile(r"/modules()"), {"GET": modules.modules}),
-    (re.compile(r"/grants/([^/]+)"), {"GET": keys.grant}),
-    (re.compile(r"/status()"), {"GET": keys.status}),
+# Each path once, with the handler of each of its methods; its one group is what the path names.
+ROUTES: list[tuple[str, dict[str, Handler]]] = [
+    (r"/leases()", {"POST": leases.checkout}),
+    (r"/leases/([^/]+)/heartbeat", {"POST": leases.heartbeat}),
+    (r"/leases/([^/]+)", {"GET": leases.look, "DELETE": leases.give_back}),
+    (r"/modules()", {"GET": modules.modules}),
+    (r"/grants/([^/]+)", {"GET": keys.grant}),
+    (r"/status()", {"GET": keys.status}),
 ]
+# All in one pattern, each as a group around its own: the outer one is closed last.
+_PATH = re.compile("|".join(f"({re.escape(BASE)}{pattern})" for pattern, _ in ROUTES))
+_HANDLERS = {2 * place + 1: handlers for place, (_, handlers) in enumerate(ROUTES)}
 PUBLIC: dict[str, Callable[[Call], Answer]] = {
     f"{BASE}/openapi.json": openapi.document,
     f"{BASE}/docs": pages.docs,
@@ -72,11 +75,11 @@ def find(method: str, path: str) -> tuple[Handler, str]:
     Raises:
         Refused: not_found, method_not_allowed.
     """
-    rest = path.removeprefix(BASE) if path.startswith(BASE + "/") else ""
-    for pattern, handlers in ROUTES:
-        match = pattern.fullmatch(rest)
-        if match is not None:
-            if method not in handlers:
-                raise Refused("method_not_allowed", allow=list(handlers))
-            return handlers[method], match[1]
-    raise Refused("not_found")
+    match = _PATH.fullmatch(path)
+    if match is None or match.lastindex is None:
+        raise Refused("not_found")
+    handlers = _HANDLERS[match.lastindex]
+    handler = handlers.get(method)
+    if handler is None:
+        raise Refused("method_not_allowed", allow=list(handlers))
+    return handler, match[match.lastindex + 1]

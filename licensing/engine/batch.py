@@ -12,8 +12,8 @@ from django.db.backends.utils import CursorWrapper
 
 from licensing.operations.checkout import offers_for, run_checkout
 from licensing.operations.errors import Refused
-from licensing.operations.heartbeat import run_heartbeat, run_look, run_return
-from licensing.operations.lease_values import Checkout, HeldLease
+from licensing.operations.heartbeat import run_heartbeat, run_look, run_return, write_promises
+from licensing.operations.lease_values import Checkout, HeldLease, Promise
 from licensing.operations.locking import lock_ahead
 from licensing.operations.sets import ask
 from licensing.operations.terms import Terms, read_terms
@@ -23,6 +23,13 @@ from licensing.operations.verdicts import reckon
 from .commit import Busy
 from .cursor import batch_cursor
 from .recent import Recent
+
+# Whether nobody has written to a lease since that was promised of it.
+Stands = Callable[[Promise], bool]
+
+
+def _never(_promise: Promise) -> bool:
+    return False
 
 
 class Kind(IntEnum):
@@ -76,9 +83,11 @@ class Batches:
         self._never_wait()
         try:
             with transaction.atomic(), connection.cursor() as cursor:
+                stands: Stands = _never
                 if self.recent is not None:
                     self.recent.compare()
-                done = self._carry_out(cursor, works)
+                    stands = self.recent.stands
+                done = self._carry_out(cursor, works, stands)
         except OperationalError as error:
             raise Busy from error
         if self.recent is not None:
@@ -110,11 +119,13 @@ class Batches:
             self._own = connection.connection
             self._own.execute("PRAGMA busy_timeout = 0")
 
-    def _carry_out(self, django_cursor: CursorWrapper, works: Sequence[Work]) -> list[Done]:
+    def _carry_out(
+        self, django_cursor: CursorWrapper, works: Sequence[Work], stands: Stands = _never
+    ) -> list[Done]:
         with batch_cursor(django_cursor) as cursor:
-            return self._done(cursor, works)
+            return self._done(cursor, works, stands)
 
-    def _done(self, cursor: CursorWrapper, works: Sequence[Work]) -> list[Done]:
+    def _done(self, cursor: CursorWrapper, works: Sequence[Work], stands: Stands) -> list[Done]:
         places: dict[Kind, list[int]] = {}
         for place, work in enumerate(works):
             places.setdefault(work.kind, []).append(place)
@@ -123,6 +134,9 @@ class Batches:
         now = self._clock()
         outcomes: list[Any] = [None] * len(works)
         for kind, wanted in calls.items():
+            if kind is Kind.PROMISES:
+                _write_promises(cursor, wanted, stands, now, terms)
+                continue
             for place, outcome in zip(places[kind], _run(kind, cursor, wanted, now, terms), strict=True):
                 outcomes[place] = outcome
         return [Done(outcome, now) for outcome in outcomes]
@@ -161,10 +175,6 @@ def _run(
     kind: Kind, cursor: CursorWrapper, calls: Sequence[Any], now: datetime, terms: Terms
 ) -> Sequence[Checkout | HeldLease | Refused | None]:
     match kind:
-        case Kind.PROMISES:
-            promises = [promise for call in calls for promise in call]
-            reckon(cursor, [promise.key for promise in promises], terms, now, promises)
-            return [None] * len(calls)
         case Kind.RETURN:
             return run_return(cursor, calls, now)
         case Kind.HEARTBEAT:
@@ -173,3 +183,17 @@ def _run(
             return run_checkout(cursor, calls, now, terms)
         case Kind.LOOK:
             return [run_look(cursor, call, now, terms) for call in calls]
+    raise ValueError(kind)
+
+
+def _write_promises(
+    cursor: CursorWrapper, calls: Sequence[Sequence[Promise]], stands: Stands, now: datetime, terms: Terms
+) -> None:
+    """As they are where they stand; the others are judged anew."""
+    plain: list[Promise] = []
+    doubtful: list[Promise] = []
+    for call in calls:
+        for promise in call:
+            (plain if stands(promise) else doubtful).append(promise)
+    write_promises(cursor, plain)
+    reckon(cursor, [promise.key for promise in doubtful], terms, now, doubtful)

@@ -10,7 +10,8 @@ from django.db import DatabaseError, connection
 
 from licensing.operations import leases
 from licensing.operations.errors import Refused
-from licensing.operations.lease_values import HeldLease, Promise
+from licensing.operations.heartbeat import Beating
+from licensing.operations.lease_values import Promise
 
 from .batch import Batches, Done, Kind, Work
 from .checkpoint import Checkpoints
@@ -62,7 +63,7 @@ class Engine:
             self._recent.write_down()
         return self._group.submit(work)
 
-    def heartbeat(self, client_id: int, lease_id: str) -> tuple[HeldLease, datetime] | None:
+    def heartbeat(self, client_id: int, lease_id: str) -> tuple[Beating, datetime] | None:
         """A heartbeat answered at once, with the portal time; None where it must be submitted."""
         return self._recent.heartbeat(client_id, lease_id) if self._recent is not None else None
 

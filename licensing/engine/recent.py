@@ -1,7 +1,7 @@
 """Heartbeats that need no commit of their own (SQLite).
 
 A lease whose heartbeat has just been written is kept here. Another one within seconds is answered from
-memory, by the operations' own rule (`prolonged`), and written down within a second together with all others.
+memory, by the operations' own rule (`Beating.prolong`), and written down with others within a second.
 That loses nothing:
 
 - As soon as another connection has committed anything, which SQLite tells by its `data_version`, nothing
@@ -15,24 +15,19 @@ That loses nothing:
 import asyncio
 import logging
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from licensing.operations.heartbeat import prolonged
+from licensing.operations.heartbeat import Beating, beating
 from licensing.operations.lease_values import HeldLease, Promise
 
 logger = logging.getLogger(__name__)
 
 AHEAD = timedelta(seconds=10)
 WRITE_SECONDS = 1.0
-MOST_KEPT = 10_000
-
-
-@dataclass(slots=True)
-class _Kept:
-    client_id: int
-    lease: HeldLease
-    written_until: datetime
+# So many promises are written in one go: more would keep other calls waiting.
+MOST_PROMISED = 500
+# Some 350 bytes each.
+MOST_KEPT = 200_000
 
 
 class Recent:
@@ -53,24 +48,24 @@ class Recent:
     ) -> None:
         self._loop, self._version_now, self._clock, self._write = loop, version, clock, write
         self._version: Hashable | None = None
-        self._kept: dict[str, _Kept] = {}
-        self._promised: dict[str, Promise] = {}
+        self._kept: dict[str, Beating] = {}
+        self._promised: dict[str, Beating] = {}
+        self._unwritten: list[Promise] = []
         self._now: datetime | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    def heartbeat(self, client_id: int, lease_id: str) -> tuple[HeldLease, datetime] | None:
+    def heartbeat(self, client_id: int, lease_id: str) -> tuple[Beating, datetime] | None:
         """The lease prolonged, and the portal time of that; None where the call must be carried out."""
         now = self._now or self._look()
         kept = self._kept.get(lease_id)
-        if kept is None or kept.client_id != client_id:
+        if kept is None or kept.client_id != client_id or not kept.prolong(now, AHEAD):
             return None
-        lease = prolonged(kept.lease, now)
-        if lease is None or lease.expires_at - kept.written_until > AHEAD:
-            return None
-        kept.lease = lease
-        self._promised[lease_id] = Promise(lease.id, lease.expires_at, now)
-        self._write_soon()
-        return lease, now
+        self._promised[lease_id] = kept
+        if len(self._promised) >= MOST_PROMISED:
+            self.write_down()
+        elif self._timer is None:
+            self._write_soon()
+        return kept, now
 
     def write_down(self) -> None:
         """Have what was promised written, ahead of all that is submitted from now on."""
@@ -80,13 +75,23 @@ class Recent:
 
     def take(self) -> Sequence[Promise]:
         """What was promised and has to be written: from here on that is the caller's business."""
-        if not self._promised:
+        if not self._promised and not self._unwritten:
             return ()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        promises, self._promised = list(self._promised.values()), {}
+        promises = self._unwritten
+        promises += [Promise(one.id, one.expires_at, one.last_seen_at) for one in self._promised.values()]
+        self._promised, self._unwritten = {}, []
         return promises
+
+    def stands(self, promise: Promise) -> bool:
+        """Whether nobody has written to the lease since: then what was promised can be written as it is.
+
+        Within a batch's transaction, after `compare`.
+        """
+        kept = self._kept.get(promise.lease_id)
+        return kept is not None and promise.until < kept.limit
 
     def compare(self) -> None:
         """Forget everything if another connection has committed anything since the last comparison.
@@ -100,11 +105,12 @@ class Recent:
 
     def keep(self, client_id: int, lease: HeldLease) -> None:
         """A batch carried out a heartbeat, and committed it."""
-        if lease.limit is None:
+        kept = beating(client_id, lease)
+        if kept is None:
             return
         if len(self._kept) >= MOST_KEPT:
             self._kept.clear()
-        self._kept[lease.id] = _Kept(client_id, lease, lease.expires_at)
+        self._kept[lease.id] = kept
 
     def forget(self, lease_id: str) -> None:
         """A batch did something else with this lease."""
@@ -128,8 +134,7 @@ class Recent:
 
     def _put_back(self, promises: Sequence[Promise]) -> None:
         logger.warning("%d heartbeats could not be written yet", len(promises))
-        for promise in promises:
-            self._promised.setdefault(promise.lease_id, promise)
+        self._unwritten[:0] = promises
         self._write_soon()
 
     def _write_soon(self) -> None:

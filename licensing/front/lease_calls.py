@@ -9,7 +9,7 @@ from licensing.api.exchange import Answer
 from licensing.engine.batch import Done, Kind, Work
 from licensing.engine.commit import Failed
 from licensing.operations.errors import Refused
-from licensing.operations.lease_values import HeldLease
+from licensing.operations.heartbeat import Beating
 
 from . import lease_log
 
@@ -60,7 +60,7 @@ def told(work: Work, done: Done | Failed | Refused, known_grants: Mapping[str, i
             return leases.render_checkout(outcome, known_grants or {}, done.now)
 
 
-def told_at_once(caller: Caller, lease: HeldLease, now: datetime) -> Answer:
+def told_at_once(caller: Caller, lease: Beating, now: datetime) -> Answer:
     """The answer to a heartbeat that needed no transaction."""
     lease_log.note_heartbeat(caller.id, lease.id)
     return leases.render_heartbeat(lease, now)

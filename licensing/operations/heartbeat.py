@@ -10,7 +10,8 @@ from .clock import UNKNOWN
 from .endings import Ending, end_returned
 from .errors import Refused
 from .lease_rows import LeaseEnd, LeaseRow, ask_leases, held_lease, read_ends, read_leases
-from .lease_values import HeldLease, LeaseCall
+from .lease_values import HeldLease, LeaseCall, Promise
+from .sets import words_of
 from .standing import ask_seats, read_seats, stand
 from .terms import Terms
 from .verdicts import carry_out
@@ -37,15 +38,75 @@ def run_heartbeat(
     return [told(rows.get(call.key), call, terms, now, live_only=True) for call in calls]
 
 
-def prolonged(lease: HeldLease, now: datetime) -> HeldLease | None:
-    """The lease after one heartbeat more, if nothing was written since the last one was carried out.
+class Beating(msgspec.Struct):
+    """What heartbeats tell of a live lease whose next ones change nothing but its end, as it is now.
 
-    None where that heartbeat would change more than the end: it has to be carried out.
+    That holds as long as nobody else writes to the lease. `written_until` is the end that the database has.
     """
-    expires_at = _fresh_end(lease.expires_at, now, timedelta(seconds=lease.inactivity_seconds))
-    if lease.limit is None or expires_at >= lease.limit or lease.expires_at <= now:
+
+    client_id: int
+    id: str
+    expires_at: datetime
+    last_seen_at: datetime
+    limit: datetime
+    inactivity: timedelta
+    inactivity_seconds: int
+    contact_deadline: datetime
+    written_until: datetime
+    state: str = "active"
+    withdrawn: tuple[str, ...] = ()
+
+    def prolong(self, now: datetime, most_ahead: timedelta) -> bool:
+        """Carry out one heartbeat more, but for writing it down.
+
+        False where it would change more than the end, or put that further than `most_ahead` beyond the one
+        written: then nothing was done, and it has to be carried out as others are.
+        """
+        expires_at = _fresh_end(self.expires_at, now, self.inactivity)
+        if expires_at >= self.limit or self.expires_at <= now or expires_at - self.written_until > most_ahead:
+            return False
+        self.expires_at, self.last_seen_at = expires_at, now
+        return True
+
+
+def beating(client_id: int, lease: HeldLease) -> Beating | None:
+    """A lease to which a heartbeat was just carried out and written; None where the next must be too."""
+    if lease.limit is None:
         return None
-    return msgspec.structs.replace(lease, last_seen_at=now, expires_at=expires_at)
+    return Beating(
+        client_id,
+        lease.id,
+        lease.expires_at,
+        lease.last_seen_at,
+        lease.limit,
+        timedelta(seconds=lease.inactivity_seconds),
+        lease.inactivity_seconds,
+        lease.contact_deadline,
+        lease.expires_at,
+    )
+
+
+def write_promises(cursor: CursorWrapper, promises: Sequence[Promise]) -> None:
+    """Write down what `Beating.prolong` promised of leases to which nobody else has written since.
+
+    Of several promises of a lease the last counts.
+    """
+    if not promises:
+        return
+    words = words_of(cursor)
+    last = {promise.key: promise for promise in promises}
+    cursor.execute(
+        "UPDATE licensing_lease SET last_seen_at = COALESCE(r.seen, last_seen_at), expires_at = r.ends"  # noqa: S608
+        f" FROM {words.rows('r', lease='id', seen='instant', ends='instant')}"
+        " WHERE licensing_lease.id = r.lease AND licensing_lease.ended_at IS NULL"
+        " AND licensing_lease.expires_at < r.ends",
+        words.columns(
+            [
+                (key, one.heard_at and words.instant(one.heard_at), words.instant(one.until))
+                for key, one in last.items()
+            ]
+        ),
+    )
 
 
 def _fresh_end(expires_at: datetime, now: datetime, inactivity: timedelta) -> datetime:

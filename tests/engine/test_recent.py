@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 from django.db import connection, connections
 
+from licensing.engine import batch, recent
 from licensing.engine.batch import Batches, Kind, Work
 from licensing.engine.commit import Busy
 from licensing.engine.engine import Engine
@@ -215,13 +216,81 @@ def test_memory_does_not_prolong_to_the_contact_deadline(portal: Portal) -> None
     play(portal, story, life=deadline - NOW)
 
 
+def test_memory_answers_a_promise_that_was_written_as_it_stood(portal: Portal) -> None:
+    """Unlike one that is judged anew, that reads nothing: it must not undo what others have written."""
+
+    async def story(on: Play) -> None:
+        for _ in range(3):
+            heard = await on.beat(AHEAD)
+            await on.call(Kind.LOOK)
+            row = stored(on.lease_id)
+            assert (row.expires_at, row.last_seen_at) == (heard.expires_at, heard.last_seen_at)
+            assert await on.at_once() is not None
+
+    play(portal, story)
+
+
+def test_promise_is_judged_anew_once_another_process_has_written(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged: list[int] = []
+
+    def counted(_cursor: Any, ids: list[str], *_rest: Any) -> int:
+        judged.append(len(ids))
+        return 0
+
+    monkeypatch.setattr(batch, "reckon", counted)
+
+    async def story(on: Play) -> None:
+        await on.beat()
+        await on.call(Kind.LOOK)
+        assert judged == [0]
+        await on.beat()
+        elsewhere(lambda: Lease.objects.filter(pk=on.lease_id).update(user="else"))
+        await on.call(Kind.LOOK)
+        assert judged == [0, 1]
+
+    play(portal, story)
+
+
+def test_many_promises_are_written_before_their_second_is_over(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recent, "MOST_PROMISED", 1)
+    monkeypatch.setattr(recent, "WRITE_SECONDS", 3600.0)
+
+    async def story(on: Play) -> None:
+        heard = await on.beat()
+        for _ in range(500):
+            if stored(on.lease_id).expires_at == heard.expires_at:
+                return
+            await asyncio.sleep(0.02)
+        pytest.fail("nothing was written")
+
+    play(portal, story)
+
+
+def test_of_two_promises_of_a_lease_the_later_is_written(portal: Portal) -> None:
+    async def story(on: Play) -> None:
+        kept = on.engine._recent
+        assert kept is not None
+        await on.beat()
+        first = kept.take()
+        heard = await on.beat()
+        kept._put_back(first)
+        await on.call(Kind.LOOK)
+        assert stored(on.lease_id).expires_at == heard.expires_at
+
+    play(portal, story)
+
+
 def test_promises_that_cannot_be_written_are_tried_again(portal: Portal) -> None:
     async def story(on: Play) -> None:
         heard = await on.beat()
-        recent = on.engine._recent
-        assert recent is not None
-        promises = recent.take()
-        recent._put_back(promises)
+        kept = on.engine._recent
+        assert kept is not None
+        promises = kept.take()
+        kept._put_back(promises)
         assert (await on.call(Kind.LOOK)).expires_at == heard.expires_at
 
     play(portal, story)

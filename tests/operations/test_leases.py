@@ -10,7 +10,7 @@ from licensing.models import Configuration, ErpClient, Event, Lease, Module, Rol
 from licensing.operations.actors import Actor
 from licensing.operations.clock import UNKNOWN
 from licensing.operations.errors import Refused
-from licensing.operations.heartbeat import prolonged
+from licensing.operations.heartbeat import Beating, beating
 from licensing.operations.leases import (
     HeldLease,
     LeaseCall,
@@ -343,6 +343,16 @@ def test_renewal_of_all_live_leases_keeps_within_their_bounds(portal: Portal, cl
     assert ended(client, lease, deadline) == ("contact_lost", deadline)
 
 
+FAR = timedelta(days=1)
+
+
+def on(lease: HeldLease) -> Beating:
+    """What heartbeats from memory start with."""
+    found = beating(1, lease)
+    assert found is not None
+    return found
+
+
 def test_heartbeat_after_a_heartbeat_may_be_reckoned_while_it_changes_nothing_but_the_end(
     portal: Portal, client: ErpClient
 ) -> None:
@@ -350,11 +360,18 @@ def test_heartbeat_after_a_heartbeat_may_be_reckoned_while_it_changes_nothing_bu
     portal.accept(KEY, [module("HANDEL"), module("KASA")], life=deadline - NOW)
     first = beat(client, take(client, "HANDEL", "KASA"), NOW)
     later = NOW + timedelta(seconds=3)
-    again = prolonged(first, later)
-    assert again is not None
-    assert again == beat(client, first, later)
-    assert prolonged(first, first.expires_at) is None, "it has ended"
-    assert prolonged(first, deadline - INACTIVITY) is None, "its end has another reason then"
-    assert prolonged(take(client), NOW) is None, "no heartbeat has judged it yet"
+    assert not on(first).prolong(first.expires_at, FAR), "it has ended"
+    assert not on(first).prolong(deadline - INACTIVITY, FAR), "its end has another reason then"
+    again = on(first)
+    assert not again.prolong(later, timedelta(seconds=2)), "too far beyond what is written"
+    assert again == on(first), "and nothing was done"
+    assert again.prolong(later, timedelta(seconds=3))
+    heard = beat(client, first, later)
+    assert (again.expires_at, again.last_seen_at) == (heard.expires_at, heard.last_seen_at)
+    for name in ("id", "state", "inactivity_seconds", "contact_deadline", "withdrawn"):
+        assert getattr(again, name) == getattr(heard, name), "what the answer tells"
+    assert again.prolong(NOW, FAR)
+    assert again.expires_at == heard.expires_at, "an earlier moment takes nothing away"
+    assert beating(client.pk, take(client)) is None, "no heartbeat has judged it yet"
     portal.accept(KEY, [module("HANDEL", 5)], later, life=deadline - later)
-    assert prolonged(beat(client, first, later), later) is None, "a seat of it was taken away"
+    assert beating(client.pk, beat(client, first, later)) is None, "a seat of it was taken away"
