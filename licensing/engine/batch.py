@@ -145,7 +145,9 @@ class Batches:
         """The terms, with the modules locked that they and the calls name.
 
         They are those kept, unless a key, the Configuration or the clock changed since. One small read tells
-        that; the locks go along with it, for hardly ever are they the wrong ones.
+        that; the locks go along with it, for hardly ever are they the wrong ones. Where they are, the right
+        ones are locked too; if two batches should then wait for each other, the database ends one of them,
+        and it is done again.
         """
         terms = self._terms or self._read_terms()
         while True:
@@ -153,7 +155,8 @@ class Batches:
             offers = offers_for(calls.get(Kind.CHECKOUT, ()), terms)
             locked = lock_ahead(cursor, offers, calls.get(Kind.RETURN, ()), self._clock)
             locked()
-            if version() == [(terms.version,)]:
+            rows = version()
+            if not rows or rows[0][0] == terms.version:
                 return terms
             terms = self._read_terms()
 

@@ -25,8 +25,8 @@ logger = logging.getLogger(__name__)
 AHEAD = timedelta(seconds=10)
 WRITE_SECONDS = 1.0
 # So many promises are written in one go: more would keep other calls waiting.
-MOST_PROMISED = 500
-# Some 350 bytes each.
+MOST_PROMISED = 2_000
+# Some 400 bytes each.
 MOST_KEPT = 200_000
 
 

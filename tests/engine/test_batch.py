@@ -1,10 +1,23 @@
 """A batch is judged by the terms and the time that hold when it begins."""
 
+from uuid import uuid4
+
 import pytest
 
-from licensing.engine.batch import Batches
+from licensing.engine.batch import Batches, Kind, Work
+from licensing.models import Installation
+from licensing.operations.errors import Refused
 from licensing.operations.installation import bump_version
-from tests.factories import NOW, Portal
+from licensing.operations.lease_values import LeaseCall
+from tests.factories import NOW, Portal, make_client
+
+
+@pytest.mark.django_db
+def test_a_database_without_an_installation_refuses_calls_and_waits_for_nothing() -> None:
+    Installation.objects.all().delete()
+    call = LeaseCall(make_client().id, str(uuid4()))
+    (done,) = Batches(lambda: NOW).patiently([Work(Kind.RETURN, call)])
+    assert isinstance(done.outcome, Refused)
 
 
 @pytest.mark.django_db
