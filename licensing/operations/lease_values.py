@@ -13,18 +13,19 @@ import msgspec
 from .entitlements import Entitlement
 
 _RANDOM_BITS = (1 << 74) - 1
-_VERSION_7, _VARIANT = 0x7 << 76, 0x2 << 62
+_VERSION_4, _VARIANT = 0x4 << 76, 0x2 << 62
 
 
 def new_key(now: datetime) -> str:
-    """The id of a new lease, 32 hex digits: a UUID that begins with the time (RFC 9562, version 7).
+    """The id of a new lease, 32 hex digits: a UUID that begins with the time and is random from there on.
 
     New leases so stand together in the index of ids. With random ids each write would touch a page of its
-    own, and the commit has to flush them all.
+    own, and the commit has to flush them all. It is laid out as RFC 9562 lays out version 7, but says that it
+    is of version 4, which is what programs expect of an id that tells them nothing.
     """
     drawn = int.from_bytes(os.urandom(10), "big") & _RANDOM_BITS
     high, low = drawn >> 62, drawn & (1 << 62) - 1
-    return f"{_milliseconds(now) << 80 | _VERSION_7 | high << 64 | _VARIANT | low:032x}"
+    return f"{_milliseconds(now) << 80 | _VERSION_4 | high << 64 | _VARIANT | low:032x}"
 
 
 @lru_cache(maxsize=16)

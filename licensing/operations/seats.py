@@ -178,12 +178,6 @@ def store_taken(cursor: CursorWrapper, taken: list[TakenSeat]) -> None:
     if new:
         kinds = {"module_id": "number", "number": "number", "lease_id": "id"}
         words.insert(cursor, "licensing_seat", kinds, new)
-    counts = Counter(seat.module_id for seat in taken)
-    cursor.execute(
-        "UPDATE licensing_module SET taken = taken + r.n"  # noqa: S608
-        f" FROM {words.rows('r', module='number', n='number')} WHERE licensing_module.id = r.module",
-        words.columns(list(counts.items())),
-    )
     if reused:
         cursor.execute(
             "UPDATE licensing_seat SET lease_id = r.lease"  # noqa: S608
@@ -193,6 +187,12 @@ def store_taken(cursor: CursorWrapper, taken: list[TakenSeat]) -> None:
         )
         if cursor.rowcount != len(reused):
             raise Overtaken
+    counts = Counter(seat.module_id for seat in taken)
+    cursor.execute(
+        "UPDATE licensing_module SET taken = taken + r.n"  # noqa: S608
+        f" FROM {words.rows('r', module='number', n='number')} WHERE licensing_module.id = r.module",
+        words.columns(list(counts.items())),
+    )
 
 
 def free_seats_of(cursor: CursorWrapper, lease_ids: Collection[str]) -> None:
