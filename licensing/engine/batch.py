@@ -151,12 +151,13 @@ class Batches:
         """
         terms = self._terms or self._read_terms()
         while True:
-            version = ask(cursor, "SELECT version FROM licensing_installation WHERE id = 1", ())
             offers = offers_for(calls.get(Kind.CHECKOUT, ()), terms)
             locked = lock_ahead(cursor, offers, calls.get(Kind.RETURN, ()), self._clock)
+            # After the locks: what was changed while they were waited for counts.
+            version = ask(cursor, "SELECT version FROM licensing_installation WHERE id = 1", ())
             locked()
             rows = version()
-            if not rows or rows[0][0] == terms.version:
+            if rows[0][0] == terms.version if rows else not terms.keys:
                 return terms
             terms = self._read_terms()
 

@@ -173,7 +173,7 @@ class _Batch:
                 not_taken.append(NotTaken(code, offer))
             else:
                 picked.append(offer)
-        lease_id = new_key(self.now)
+        lease_id = new_key()
         claims = tuple([self._take(offer, lease_id) for offer in picked])
         expires_at = min(self.now + self.terms.inactivity, *[offer.ends_at for offer in picked])
         row = LeaseRow(

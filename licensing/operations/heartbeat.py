@@ -89,21 +89,25 @@ def beating(client_id: int, lease: HeldLease) -> Beating | None:
 def write_promises(cursor: CursorWrapper, promises: Sequence[Promise]) -> None:
     """Write down what `Beating.prolong` promised of leases to which nobody else has written since.
 
-    Of several promises of a lease the last counts.
+    Of several promises of a lease the furthest counts.
     """
     if not promises:
         return
     words = words_of(cursor)
-    last = {promise.key: promise for promise in promises}
+    furthest: dict[str, Promise] = {}
+    for promise in promises:
+        known = furthest.get(promise.key)
+        if known is None or known.until <= promise.until:
+            furthest[promise.key] = promise
     cursor.execute(
         "UPDATE licensing_lease SET last_seen_at = COALESCE(r.seen, last_seen_at), expires_at = r.ends"  # noqa: S608
         f" FROM {words.rows('r', lease='id', seen='instant', ends='instant')}"
         " WHERE licensing_lease.id = r.lease AND licensing_lease.ended_at IS NULL"
-        " AND licensing_lease.expires_at < r.ends",
+        " AND licensing_lease.expires_at <= r.ends",
         words.columns(
             [
                 (key, one.heard_at and words.instant(one.heard_at), words.instant(one.until))
-                for key, one in last.items()
+                for key, one in furthest.items()
             ]
         ),
     )

@@ -6,32 +6,19 @@ They are msgspec's, for those are made several times as fast as dataclasses, and
 import os
 from collections.abc import Mapping
 from datetime import date, datetime
-from functools import lru_cache
 
 import msgspec
 
 from .entitlements import Entitlement
 
-_RANDOM_BITS = (1 << 74) - 1
-_VERSION_4, _VARIANT = 0x4 << 76, 0x2 << 62
+_RANDOM_BITS = (1 << 128) - 1 & ~(0xF << 76) & ~(0x3 << 62)
+_VERSION_4 = 0x4 << 76 | 0x2 << 62
 
 
-def new_key(now: datetime) -> str:
-    """The id of a new lease, 32 hex digits: a UUID that begins with the time and is random from there on.
-
-    New leases so stand together in the index of ids. With random ids each write would touch a page of its
-    own, and the commit has to flush them all. It is laid out as RFC 9562 lays out version 7, but says that it
-    is of version 4, which is what programs expect of an id that tells them nothing.
-    """
-    drawn = int.from_bytes(os.urandom(10), "big") & _RANDOM_BITS
-    high, low = drawn >> 62, drawn & (1 << 62) - 1
-    return f"{_milliseconds(now) << 80 | _VERSION_4 | high << 64 | _VARIANT | low:032x}"
-
-
-@lru_cache(maxsize=16)
-def _milliseconds(now: datetime) -> int:
-    """Since 1970, in the 48 bits that an id has for them. The leases of a batch share their instant."""
-    return int(now.timestamp() * 1000) & (1 << 48) - 1
+def new_key() -> str:
+    """The id of a new lease, 32 hex digits: a random UUID (RFC 9562, version 4), made without the object."""
+    number = int.from_bytes(os.urandom(16), "big")
+    return f"{number & _RANDOM_BITS | _VERSION_4:032x}"
 
 
 def id_of(key: str) -> str:

@@ -20,8 +20,8 @@ def lock_ahead(
 
     Returns and checkouts of one batch lock theirs one after the other; without this two batches could each
     hold what the other wants. Whoever asks for the time only afterwards also writes it down in the order in
-    which seats change hands. `clock` gives that time roughly; modules of leases overdue by then are locked
-    too.
+    which seats change hands. `clock` gives that time roughly; modules of leases and seats overdue by then are
+    locked too.
     Where a transaction holds the whole database there is nothing to do.
     """
     words = words_of(cursor)
@@ -32,6 +32,7 @@ def lock_ahead(
     overdue = (
         "SELECT s.module_id FROM licensing_seat s JOIN licensing_lease l ON l.id = s.lease_id"
         " WHERE l.ended_at IS NULL AND l.expires_at <= %s"
+        " UNION ALL SELECT s.module_id FROM licensing_seat s WHERE s.ends_at <= %s"
     )
     wanted = f"SELECT key_id, code FROM {words.rows('r', key_id='number', code='text')}"  # noqa: S608
     return ask(
@@ -41,6 +42,6 @@ def lock_ahead(
         [
             *(words.columns(list(places)) if places else [words.members(())] * 2),
             words.members(call.key for call in returns),
-            words.instant(clock()),
+            *[words.instant(clock())] * 2,
         ],
     )

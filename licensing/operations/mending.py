@@ -12,6 +12,7 @@ from django.db.backends.utils import CursorWrapper
 
 from licensing.models import Module, Seat
 
+from .endings import places_of
 from .seats import Place, free_seats, lock_modules
 from .sets import words_of
 from .terms import Offer, Terms, read_terms
@@ -110,6 +111,7 @@ def _mend_leases(cursor: CursorWrapper, leases: list[str], seats: list[int], now
     ended = reckon(cursor, leases, read_terms(), now)
     still = set(orphaned_seats(cursor)).intersection(seats)
     if still:
+        lock_modules(cursor, places_of(cursor, (), still))
         free_seats(cursor, still)
     return ended + len(still)
 

@@ -8,8 +8,8 @@ from licensing.engine.batch import Batches, Kind, Work
 from licensing.models import Installation
 from licensing.operations.errors import Refused
 from licensing.operations.installation import bump_version
-from licensing.operations.lease_values import LeaseCall
-from tests.factories import NOW, Portal, make_client
+from licensing.operations.lease_values import Checkout, LeaseCall
+from tests.factories import KEY, NOW, Portal, make_client, module, request
 
 
 @pytest.mark.django_db
@@ -18,6 +18,17 @@ def test_a_database_without_an_installation_refuses_calls_and_waits_for_nothing(
     call = LeaseCall(make_client().id, str(uuid4()))
     (done,) = Batches(lambda: NOW).patiently([Work(Kind.RETURN, call)])
     assert isinstance(done.outcome, Refused)
+
+
+@pytest.mark.django_db
+def test_an_installation_that_was_deleted_gives_nothing_more(portal: Portal) -> None:
+    portal.accept(KEY, [module("HANDEL", 5)])
+    client, batches = make_client(), Batches(lambda: NOW)
+    work = Work(Kind.CHECKOUT, request(client, "HANDEL"))
+    assert isinstance(batches.patiently([work])[0].outcome, Checkout)
+    Installation.objects.all().delete()
+    for _ in range(2):
+        assert isinstance(batches.patiently([work])[0].outcome, Refused)
 
 
 @pytest.mark.django_db

@@ -277,9 +277,26 @@ def test_of_two_promises_of_a_lease_the_later_is_written(portal: Portal) -> None
         await on.beat()
         first = kept.take()
         heard = await on.beat()
+        second = kept.take()
+        # As they come back when the batch that holds both fails.
         kept._put_back(first)
+        kept._put_back(second)
         await on.call(Kind.LOOK)
         assert stored(on.lease_id).expires_at == heard.expires_at
+
+    play(portal, story)
+
+
+def test_promise_that_does_not_move_the_end_still_tells_when_it_was_heard(portal: Portal) -> None:
+    far = NOW + timedelta(hours=5)
+
+    async def story(on: Play) -> None:
+        Lease.objects.filter(pk=on.lease_id).update(expires_at=far)
+        await on.call(Kind.HEARTBEAT)
+        heard = await on.beat()
+        await on.call(Kind.LOOK)
+        row = stored(on.lease_id)
+        assert (row.expires_at, row.last_seen_at) == (far, heard.last_seen_at)
 
     play(portal, story)
 
