@@ -134,10 +134,8 @@ class Batches:
         now = self._clock()
         outcomes: list[Any] = [None] * len(works)
         for kind, wanted in calls.items():
-            if kind is Kind.PROMISES:
-                _write_promises(cursor, wanted, stands, now, terms)
-                continue
-            for place, outcome in zip(places[kind], _run(kind, cursor, wanted, now, terms), strict=True):
+            done = _run(kind, cursor, wanted, now, terms, stands)
+            for place, outcome in zip(places[kind], done, strict=True):
                 outcomes[place] = outcome
         return [Done(outcome, now) for outcome in outcomes]
 
@@ -157,7 +155,8 @@ class Batches:
             version = ask(cursor, "SELECT version FROM licensing_installation WHERE id = 1", ())
             locked()
             rows = version()
-            if rows[0][0] == terms.version if rows else not terms.keys:
+            # Without an installation nothing is granted.
+            if (rows[0][0] == terms.version) if rows else not terms.keys:
                 return terms
             terms = self._read_terms()
 
@@ -176,9 +175,12 @@ def _note(recent: Recent, works: Sequence[Work], done: Sequence[Done]) -> None:
 
 
 def _run(
-    kind: Kind, cursor: CursorWrapper, calls: Sequence[Any], now: datetime, terms: Terms
+    kind: Kind, cursor: CursorWrapper, calls: Sequence[Any], now: datetime, terms: Terms, stands: Stands
 ) -> Sequence[Checkout | HeldLease | Refused | None]:
     match kind:
+        case Kind.PROMISES:
+            _write_promises(cursor, calls, stands, now, terms)
+            return [None] * len(calls)
         case Kind.RETURN:
             return run_return(cursor, calls, now)
         case Kind.HEARTBEAT:
@@ -187,7 +189,6 @@ def _run(
             return run_checkout(cursor, calls, now, terms)
         case Kind.LOOK:
             return [run_look(cursor, call, now, terms) for call in calls]
-    raise ValueError(kind)
 
 
 def _write_promises(

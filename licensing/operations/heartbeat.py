@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from operator import attrgetter
 
 import msgspec
 from django.db.backends.utils import CursorWrapper
@@ -94,11 +95,7 @@ def write_promises(cursor: CursorWrapper, promises: Sequence[Promise]) -> None:
     if not promises:
         return
     words = words_of(cursor)
-    furthest: dict[str, Promise] = {}
-    for promise in promises:
-        known = furthest.get(promise.key)
-        if known is None or known.until <= promise.until:
-            furthest[promise.key] = promise
+    furthest = {promise.key: promise for promise in sorted(promises, key=attrgetter("until"))}
     cursor.execute(
         "UPDATE licensing_lease SET last_seen_at = COALESCE(r.seen, last_seen_at), expires_at = r.ends"  # noqa: S608
         f" FROM {words.rows('r', lease='id', seen='instant', ends='instant')}"

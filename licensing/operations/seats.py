@@ -71,13 +71,14 @@ def ask_stock(
     """
     if not offers:
         return dict
-    modules = _ask_modules(cursor, offers)
-    free = _ask_free(cursor, offers, demand)
+    given = words_of(cursor).columns(_offered(offers))
+    modules = _ask_modules(cursor, given)
+    free = _ask_free(cursor, given, demand)
 
     def read() -> dict[Place, Stock]:
         found = modules()
         above = max((module.above for module in found), default=0)
-        lists = (_ask_free(cursor, offers, demand + above) if above else free)()
+        lists = (_ask_free(cursor, given, demand + above) if above else free)()
         return {module.place: _stock(module, lists.get(module.id, [])) for module in found}
 
     return read
@@ -107,6 +108,7 @@ def _stock(row: _ModuleRow, free: list[tuple[int, int]]) -> Stock:
 
 
 def _offered(offers: Iterable[Offer]) -> list[tuple[int, str, int]]:
+    """The rows of `_wanted`."""
     return [
         (*offer.place, UNCOUNTED if offer.module.seats is None else offer.module.seats) for offer in offers
     ]
@@ -122,7 +124,7 @@ def _wanted(words: Words) -> str:
     )
 
 
-def _ask_modules(cursor: CursorWrapper, offers: Iterable[Offer]) -> Callable[[], list[_ModuleRow]]:
+def _ask_modules(cursor: CursorWrapper, given: list[Any]) -> Callable[[], list[_ModuleRow]]:
     words = words_of(cursor)
     rows = ask(
         cursor,
@@ -132,20 +134,20 @@ def _ask_modules(cursor: CursorWrapper, offers: Iterable[Offer]) -> Callable[[],
         " (SELECT COUNT(*) FROM licensing_seat x"
         " WHERE x.module_id = r.id AND x.number > r.seats AND x.lease_id IS NOT NULL)"
         f" FROM {_wanted(words)}",
-        words.columns(_offered(offers)),
+        given,
     )
     return lambda: [_ModuleRow(*row) for row in rows()]
 
 
 def _ask_free(
-    cursor: CursorWrapper, offers: Iterable[Offer], demand: int
+    cursor: CursorWrapper, given: list[Any], demand: int
 ) -> Callable[[], dict[int, list[tuple[int, int]]]]:
     """By module: ids and numbers of free seat rows within the seats, the lowest number last."""
     words = words_of(cursor)
     rows = ask(
         cursor,
         f"SELECT r.id, s.id, s.number FROM {_wanted(words)} {_lowest_free(words)}",  # noqa: S608
-        [*words.columns(_offered(offers)), demand],
+        [*given, demand],
     )
 
     def read() -> dict[int, list[tuple[int, int]]]:

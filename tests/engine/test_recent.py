@@ -104,6 +104,15 @@ def stored(lease_id: UUID) -> Lease:
     return row
 
 
+async def written(heard: HeldLease) -> None:
+    """Wait until the database has what was told."""
+    for _ in range(500):
+        if stored(UUID(heard.id)).expires_at == heard.expires_at:
+            return
+        await asyncio.sleep(0.02)
+    pytest.fail("nothing was written")
+
+
 def test_second_heartbeat_is_answered_from_memory_and_written_with_the_next_call(portal: Portal) -> None:
     async def story(on: Play) -> None:
         on.clock[0] += SECOND
@@ -120,12 +129,7 @@ def test_second_heartbeat_is_answered_from_memory_and_written_with_the_next_call
 
 def test_promises_are_written_within_seconds_though_nobody_calls(portal: Portal) -> None:
     async def story(on: Play) -> None:
-        heard = await on.beat()
-        for _ in range(500):
-            if stored(on.lease_id).expires_at == heard.expires_at:
-                return
-            await asyncio.sleep(0.02)
-        pytest.fail("nothing was written")
+        await written(await on.beat())
 
     play(portal, story)
 
@@ -217,8 +221,6 @@ def test_memory_does_not_prolong_to_the_contact_deadline(portal: Portal) -> None
 
 
 def test_memory_answers_a_promise_that_was_written_as_it_stood(portal: Portal) -> None:
-    """Unlike one that is judged anew, that reads nothing: it must not undo what others have written."""
-
     async def story(on: Play) -> None:
         for _ in range(3):
             heard = await on.beat(AHEAD)
@@ -260,12 +262,7 @@ def test_many_promises_are_written_before_their_second_is_over(
     monkeypatch.setattr(recent, "WRITE_SECONDS", 3600.0)
 
     async def story(on: Play) -> None:
-        heard = await on.beat()
-        for _ in range(500):
-            if stored(on.lease_id).expires_at == heard.expires_at:
-                return
-            await asyncio.sleep(0.02)
-        pytest.fail("nothing was written")
+        await written(await on.beat())
 
     play(portal, story)
 
