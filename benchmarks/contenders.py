@@ -2,8 +2,6 @@
 
 import json
 import os
-import random
-import socket
 import subprocess
 import sys
 import time
@@ -16,27 +14,14 @@ from types import TracebackType
 
 import psutil
 
+from licensing.serving.ports import free_port
+
 from .load import Load, Target, run
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60
 STOP_SECONDS = 15
 BASELINE_THREADS = {"sqlite": 2, "postgres": 16}
-
-
-def free_port() -> int:
-    """A loopback port that nobody listens on at this moment.
-
-    Below those that the system hands out by itself: granian shares a port with whoever takes it too.
-    """
-    while True:
-        port = random.randrange(15_000, 30_000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
 
 
 class Server:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from licensing.serving.ports import free_port
 from tests.postgresql import PostgresServer, binaries, new_database
 
 from . import contenders, history, load
@@ -75,7 +76,7 @@ def _second_node(folder: Path, first: contenders.Server, log: Path) -> contender
     other.mkdir()
     for name in ("keymanager.env", "keymanager.key", "machine-id", "authority-jwks.json"):
         shutil.copy(folder / name, other / name)
-    target = replace(first.target, port=contenders.free_port())
+    target = replace(first.target, port=free_port())
     return contenders.portal({"KEYMANAGER_DATA": str(other)}, target, log)
 
 

@@ -14,7 +14,7 @@ from authority.application import open_application
 from authority.folder import PUBLIC_FILE
 from authority.service import Service
 from licensing.protocol import AuthorityKeys
-from tests.smtp import free_port
+from licensing.serving.ports import free_port
 
 Modules = Sequence[Mapping[str, object]]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from tests.smtp import free_port
+from licensing.serving.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 120

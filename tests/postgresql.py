@@ -9,7 +9,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -20,6 +19,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 from psycopg import sql
+
+from licensing.serving.ports import free_port
 
 BINARIES = Path("/usr/lib/postgresql")
 USER = "postgres"
@@ -35,13 +36,6 @@ def binaries() -> Path:
     if not found:
         raise FileNotFoundError(f"no PostgreSQL in {BINARIES}: apt-get install postgresql")
     return found[-1].parent
-
-
-def free_port() -> int:
-    """Return a loopback port that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class PostgresServer:

@@ -13,7 +13,7 @@ import trustme
 
 from keymanager.directory import read_directory
 from licensing.directory import Directory
-from tests.smtp import free_port
+from licensing.serving.ports import free_port
 
 PROGRAM = "/usr/sbin/slapd"
 BASE = "dc=firma,dc=example"

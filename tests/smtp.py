@@ -1,6 +1,5 @@
 """A real SMTP server on loopback for tests, with the faults that real ones have."""
 
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,6 +9,8 @@ from typing import Any
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
+
+from licensing.serving.ports import free_port
 
 
 @dataclass
@@ -44,13 +45,6 @@ class MailBox:
     def authenticate(self, server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
         good = isinstance(data, LoginPassword) and self.login == (data.login.decode(), data.password.decode())
         return AuthResult(success=good, handled=False)
-
-
-def free_port() -> int:
-    """A loopback port on which nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

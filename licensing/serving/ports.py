@@ -1,6 +1,7 @@
 """Loopback ports: which are free, and who answers."""
 
 import http.client
+import secrets
 import socket
 import ssl
 import time
@@ -38,12 +39,15 @@ def require_free(option: str, host: str, port: int) -> None:
 
 
 def free_port(preferred: int | None = None) -> int:
-    """A loopback port that is free now: the preferred one if it is."""
-    if preferred and is_free("127.0.0.1", preferred):
-        return preferred
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A loopback port that is free now: the preferred one if it is.
+
+    Below those that systems give to outgoing connections (from 32768 on Linux, from 49152 elsewhere): one of
+    these could have the port by the time at which somebody listens on it, or listens again.
+    """
+    port = preferred
+    while not (port and is_free("127.0.0.1", port)):
+        port = 15_000 + secrets.randbelow(15_000)
+    return port
 
 
 def answers(url: str) -> bool:

@@ -14,10 +14,11 @@ from authority.mailbox import MOST_ANSWERS_AN_HOUR, Mailbox
 from authority.outbox import Outbox
 from authority.refusals import refusal_sentence
 from licensing.protocol import CodePack
+from licensing.serving.ports import free_port
 from tests.authority.material import NOW, NUMBER, Vendor, bind, message_of
 from tests.authority.test_mail_reading import mail
 from tests.authority_process import RunningAuthority, running_authority
-from tests.smtp import MailBox, free_port, smtp_server
+from tests.smtp import MailBox, smtp_server
 
 OWN = "mk@comarch.pl"
 CODE = re.compile(r"(?:[0-9A-Z]{4}-){3}[0-9A-Z]{4}")

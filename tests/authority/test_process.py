@@ -16,9 +16,9 @@ import pytest
 
 from authority.store import Store
 from licensing.protocol import ContactRequest, KeyAnswer, verify_answer
+from licensing.serving.ports import free_port
 from tests.authority.material import Installation, bind, renew
 from tests.authority_process import RunningAuthority, authority_process, running_authority
-from tests.smtp import free_port
 
 
 def ended(authority: RunningAuthority, by: signal.Signals) -> tuple[int, float]:

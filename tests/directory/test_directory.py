@@ -3,8 +3,8 @@
 import pytest
 
 from licensing.directory import DirectoryTrouble
+from licensing.serving.ports import free_port
 from tests.slapd import BASE, GROUPS, PASSWORD, PORTAL_PASSWORD, Slapd, dn_of
-from tests.smtp import free_port
 
 
 @pytest.mark.parametrize(

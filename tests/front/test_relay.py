@@ -12,8 +12,8 @@ import pytest
 
 from licensing.front import away
 from licensing.front.relay import Relay
+from licensing.serving.ports import free_port
 from tests.api.calling import Proto
-from tests.smtp import free_port
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 PLAIN = b"The pages are being started; try again in a moment.\n"

@@ -19,8 +19,8 @@ import pytest
 import requests
 import trustme
 
+from licensing.serving.ports import free_port
 from tests.portal_process import STOP_SECONDS, Demo, Serve, alive, manage, wait_until
-from tests.smtp import free_port
 
 
 @pytest.fixture(scope="module")

@@ -16,9 +16,9 @@ from licensing.operations.queue_heartbeat import beat, rest
 from licensing.operations.recipients import Recipient, administrators
 from licensing.operations.trouble_alerts import tell_of_worker
 from licensing.serving import watchman
+from licensing.serving.ports import free_port
 from tests.factories import KEY, NOW, OTHER_KEY, Portal, make_client, module, request, take
 from tests.operations.alerting import ADMIN, facts, hours, mails, settings_for_mail
-from tests.smtp import free_port
 
 DAY = timedelta(days=1)
 

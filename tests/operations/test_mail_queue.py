@@ -15,7 +15,8 @@ from licensing.operations.actors import COMMAND, Actor
 from licensing.operations.errors import Refused
 from licensing.operations.mail_queue import queue_mail, send_queued_mail, send_test_mail, sentence
 from licensing.operations.recipients import Recipient
-from tests.smtp import MailBox, free_port, smtp_server
+from licensing.serving.ports import free_port
+from tests.smtp import MailBox, smtp_server
 
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 CONTEXT: dict[str, object] = {

@@ -28,10 +28,11 @@ from licensing.serving.demo_settings import (
     make_machine_id,
     open_demo,
 )
+from licensing.serving.ports import free_port
 from licensing.serving.supervisor import Child, Supervisor
 from tests.authority_process import RunningAuthority, running_authority
 from tests.portal_process import wait_until
-from tests.smtp import MailBox, free_port, smtp_server
+from tests.smtp import MailBox, smtp_server
 
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from licensing.serving.ports import free_port
 from licensing.vendor import errors
 from licensing.vendor.client import Proxy
-from tests.smtp import free_port
 from tests.vendor.servers import answering, closed_port, http
 from tests.vendor.test_client import REQUEST
 

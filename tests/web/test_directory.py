@@ -17,9 +17,9 @@ from licensing.models import Event, Role, User
 from licensing.operations.actors import COMMAND
 from licensing.operations.errors import Refused
 from licensing.operations.users import invite_again
+from licensing.serving.ports import free_port
 from tests.factories import NOW, Portal
 from tests.slapd import GROUPS, PASSWORD, PORTAL_PASSWORD, Slapd, dn_of
-from tests.smtp import free_port
 
 from .visitors import PASSWORD as OWN_PASSWORD
 from .visitors import Visitor, logged_in, words
