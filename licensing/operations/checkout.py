@@ -10,7 +10,7 @@ from django.db.backends.utils import CursorWrapper
 from .endings import ask_overdue, lock_and_end
 from .errors import Refused
 from .lease_rows import Claim, LeaseRow, NotTaken, Repeated, ask_repeated, encode, held_lease
-from .lease_values import Checkout, CheckoutRequest, new_key
+from .lease_values import Checkout, CheckoutRequest, new_keys
 from .refusals import Refusal, full_modules, refusal_of, store_refusals
 from .seats import Place, Stock, TakenSeat, ask_stock, store_taken
 from .sets import words_of
@@ -32,7 +32,7 @@ def run_checkout(
     if found := overdue():
         lock_and_end(cursor, found, now)
         stock, repeated = _ask_what_is(cursor, requests, terms)
-    batch = _Batch(terms, now, stock())
+    batch = _Batch(terms, now, stock(), new_keys(len(requests)))
     batch.remember(_forget_old(cursor, repeated(), now))
     for request in requests:
         batch.carry_out(request)
@@ -82,6 +82,8 @@ class _Batch:
     terms: Terms
     now: datetime
     stock: dict[Place, Stock]
+    # One for each request; what is left over is never used.
+    ids: list[str]
     outcomes: list[Outcome] = field(default_factory=list)
     given: list[tuple[CheckoutRequest, LeaseRow]] = field(default_factory=list)
     taken: list[TakenSeat] = field(default_factory=list)
@@ -173,7 +175,7 @@ class _Batch:
                 not_taken.append(NotTaken(code, offer))
             else:
                 picked.append(offer)
-        lease_id = new_key()
+        lease_id = self.ids.pop()
         claims = tuple([self._take(offer, lease_id) for offer in picked])
         expires_at = min(self.now + self.terms.inactivity, *[offer.ends_at for offer in picked])
         row = LeaseRow(
