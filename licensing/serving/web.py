@@ -4,6 +4,7 @@
 """
 
 import argparse
+import asyncio
 from typing import Any
 
 from granian import Granian
@@ -11,6 +12,8 @@ from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.log import LogLevels
 
 from keymanager import deployment
+
+from .event_loop import FrontLoopPolicy
 
 PAGE_THREADS = 8
 BACKLOG = 2048
@@ -51,6 +54,8 @@ def main() -> None:
     parser.add_argument("--host", required=True)
     parser.add_argument("--port", type=int, required=True)
     options = parser.parse_args()
+    if options.server == "front":
+        asyncio.set_event_loop_policy(FrontLoopPolicy())
     Granian(
         **SERVERS[options.server](),
         address=options.host,
