@@ -106,7 +106,7 @@ def _database() -> dict[str, Any]:
             "timeout": 5,
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
             # The front checkpoints by a thread (licensing/engine/checkpoint.py); commits only when it cannot.
-            " PRAGMA wal_autocheckpoint=8000; PRAGMA journal_size_limit=67108864;",
+            " PRAGMA wal_autocheckpoint=64000; PRAGMA journal_size_limit=268435456;",
         }
         database["CONN_MAX_AGE"] = None
     else:

@@ -2,12 +2,14 @@
 
 import sqlite3
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
 from datetime import datetime
 from enum import IntEnum
 from typing import Any
 
-from django.db import OperationalError, connection, transaction
+import msgspec
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
 from licensing.operations.checkout import offers_for, run_checkout
@@ -20,8 +22,9 @@ from licensing.operations.terms import Terms, read_terms
 from licensing.operations.transactions import in_transaction
 from licensing.operations.verdicts import reckon
 
-from .commit import Busy
+from .commit import Busy, Uncommitted
 from .cursor import batch_cursor
+from .open_transaction import OpenTransaction
 from .recent import Recent
 
 # Whether nobody has written to a lease since that was promised of it.
@@ -42,20 +45,20 @@ class Kind(IntEnum):
     LOOK = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
-    """One call."""
+class Work(msgspec.Struct):
+    """One call; `known_grants` is what a checkout's client has already, for whoever writes the answer."""
 
     kind: Kind
     call: Any  # a CheckoutRequest for CHECKOUT, a sequence of Promise for PROMISES, else a LeaseCall
+    known_grants: Mapping[str, int] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
-    """What became of a call, and the portal time at which it was judged."""
+class Done(msgspec.Struct):
+    """What became of a call, the portal time at which it was judged, and its answer if that is written."""
 
     outcome: Any  # as the operation of the call's kind gives it: Checkout, HeldLease, None; or Refused
     now: datetime
+    answer: Any = None
 
 
 class Batches:
@@ -66,33 +69,48 @@ class Batches:
     `recent`, where there is one, is told of the batches that are carried out at once.
     """
 
-    def __init__(self, clock: Callable[[], datetime], changed: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], datetime],
+        changed: Callable[[], None] = lambda: None,
+        written: Callable[[Work, Done], Any] = lambda _work, _done: None,
+    ) -> None:
         self._clock = clock
         self._changed = changed
+        self._written = written
+        self._database: BaseDatabaseWrapper | None = None
         self.recent: Recent | None = None
-        # The event loop's own connection: Django keeps another one outside of a running loop.
         self._own: Any = None
         self._terms: Terms | None = None
 
-    def at_once(self, works: Sequence[Work]) -> list[Done]:
-        """Without waiting for another process's lock (SQLite).
+    def at_once(self, works: Sequence[Work]) -> Uncommitted[Done]:
+        """All but the commit, without waiting for another process's lock (SQLite).
 
         Raises:
             Busy: the lock is held.
         """
-        self._never_wait()
+        database, recent = self._never_waiting(), self.recent
         try:
-            with transaction.atomic(), connection.cursor() as cursor:
+            with OpenTransaction(database) as opened, database.cursor() as cursor:
                 stands: Stands = _never
-                if self.recent is not None:
-                    self.recent.compare()
-                    stands = self.recent.stands
+                if recent is not None:
+                    recent.compare()
+                    stands = recent.stands
                 done = self._carry_out(cursor, works, stands)
         except OperationalError as error:
             raise Busy from error
-        if self.recent is not None:
-            _note(self.recent, works, done)
-        return done
+
+        def meanwhile() -> None:
+            for work, became in zip(works, done, strict=True):
+                # Whoever tells the answer tries again, and is told of the error, alone.
+                with suppress(Exception):
+                    became.answer = self._written(work, became)
+
+        def committed() -> None:
+            if recent is not None:
+                _note(recent, works, done)
+
+        return Uncommitted(done, opened.commit, meanwhile, committed)
 
     def patiently(self, works: Sequence[Work]) -> list[Done]:
         """Waiting for the lock as long as the database lets us.
@@ -112,12 +130,16 @@ class Batches:
         except (AttributeError, sqlite3.Error):
             return None
 
-    def _never_wait(self) -> None:
-        """Let the connection refuse at once where it would have to wait for a lock."""
-        connection.ensure_connection()
-        if connection.connection is not self._own:
-            self._own = connection.connection
+    def _never_waiting(self) -> BaseDatabaseWrapper:
+        """The loop's connection, which refuses at once where it would have to wait for a lock."""
+        database = self._database
+        if database is None:
+            database = self._database = connections[DEFAULT_DB_ALIAS]
+        if database.connection is None or database.connection is not self._own:
+            database.ensure_connection()
+            self._own = database.connection
             self._own.execute("PRAGMA busy_timeout = 0")
+        return database
 
     def _carry_out(
         self, django_cursor: CursorWrapper, works: Sequence[Work], stands: Stands = _never

@@ -12,9 +12,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NoReturn, TypeVar
 
 from licensing.operations.errors import Refused
+
+from .crowd import Crowd
 
 logger = logging.getLogger(__name__)
 
@@ -22,35 +24,30 @@ Work = TypeVar("Work")
 Outcome = TypeVar("Outcome")
 
 
-# A turn of the loop in which nothing is ready takes some ten microseconds; a batch costs far more.
-IDLE_TURNS, MOST_TURNS = 20, 60
-# How fast a crowd is forgotten.
-REMEMBERED = 0.95
+# A batch of so few is committed on the loop's thread: handing it over would cost more than it spares.
+SMALL = 8
 
 
 class Busy(Exception):
     """Another process holds the database's write lock: try again where waiting stalls nobody."""
 
 
-class Crowd:
-    """How many came together lately: a batch waits for as many while somebody comes, but not for ever."""
+# Works with the futures of their callers.
+Batch = list[tuple[Work, "asyncio.Future[Outcome | Failed | Refused]"]]
 
-    def __init__(self) -> None:
-        self._expected = self._seen = self._idle = self._turns = 0
 
-    def is_awaited(self, waiting: int) -> bool:
-        """Asked in each turn of the loop: whether a batch of those waiting should wait for the next."""
-        if waiting >= self._expected or self._idle >= IDLE_TURNS or self._turns >= MOST_TURNS:
-            return False
-        self._turns += 1
-        self._idle = self._idle + 1 if waiting == self._seen else 0
-        self._seen = waiting
-        return True
+@dataclass(frozen=True, slots=True)
+class Uncommitted(Generic[Outcome]):
+    """A batch that was carried out on the loop's thread, and whose transaction is still open.
 
-    def came(self, waiting: int) -> None:
-        """A batch of so many starts."""
-        self._expected = max(waiting, int(self._expected * REMEMBERED))
-        self._seen = self._idle = self._turns = 0
+    `commit` may be called on another thread; it raises where nothing was kept. `meanwhile` is called on the
+    loop's thread while another one commits, or after it; `committed` after it, before anybody is answered.
+    """
+
+    outcomes: Sequence[Outcome]
+    commit: Callable[[], None]
+    meanwhile: Callable[[], None]
+    committed: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +63,8 @@ class GroupCommit(Generic[Work, Outcome]):
     `at_once` always runs in the context in which this object is made.
 
     Args:
-        at_once: carries a batch out on the event loop's thread and commits it; raises `Busy` instead of
-            waiting for a lock. None where every commit waits for a network: then all go to the thread.
+        at_once: carries a batch out on the event loop's thread, but for the commit; raises `Busy` instead
+            of waiting for a lock. None where every commit waits for a network: then all go to the thread.
         patiently: the same on a thread of its own, waiting as long as the database lets it.
         most_waiting: how many works may wait; beyond them a call is refused at once.
         most_in_batch: how many share a transaction.
@@ -77,7 +74,7 @@ class GroupCommit(Generic[Work, Outcome]):
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        at_once: Callable[[Sequence[Work]], Sequence[Outcome]] | None,
+        at_once: Callable[[Sequence[Work]], Uncommitted[Outcome]] | None,
         patiently: Callable[[Sequence[Work]], Sequence[Outcome]],
         *,
         most_waiting: int = 8192,
@@ -93,6 +90,8 @@ class GroupCommit(Generic[Work, Outcome]):
         self._scheduled = False
         self._crowd = Crowd()
         self._writing = 0
+        # Whether a batch that was carried out on the loop's thread is being committed beside it.
+        self.is_committing = False
         self._writers = writers
         # Django keeps a connection for each context of an event loop: all batches share this one.
         self._context = copy_context()
@@ -133,15 +132,19 @@ class GroupCommit(Generic[Work, Outcome]):
         if not batch:
             return
         works = [work for work, _ in batch]
-        outcomes = self._tried_at_once(works)
-        if outcomes is None:
+        carried = self._tried_at_once(works)
+        if carried is None:
             self._hand_over(batch, works)
+        elif len(batch) <= SMALL:
+            error = commit_error(carried.commit)
+            carried.meanwhile()
+            self._after_commit(batch, works, carried, error)
         else:
-            self._deliver(batch, outcomes)
+            self._commit_beside(batch, works, carried)
         self._schedule()
 
-    def _tried_at_once(self, works: list[Work]) -> Sequence[Outcome] | None:
-        """The outcomes; None where a thread has to do it: the lock is held elsewhere, or the batch failed."""
+    def _tried_at_once(self, works: list[Work]) -> Uncommitted[Outcome] | None:
+        """What was carried out; None where a thread must: the lock is held elsewhere, or the batch failed."""
         if self._at_once is None or self._writing:
             return None
         try:
@@ -151,16 +154,48 @@ class GroupCommit(Generic[Work, Outcome]):
                 logger.warning("a batch of %d lease calls failed: %s", len(works), error)
             return None
 
-    def _hand_over(
-        self, batch: list[tuple[Work, "asyncio.Future[Outcome | Failed | Refused]"]], works: list[Work]
+    def _commit_beside(
+        self, batch: "Batch[Work, Outcome]", works: list[Work], carried: Uncommitted[Outcome]
     ) -> None:
+        """Commit on a thread: that hardly needs the interpreter, and meanwhile the loop reads what comes."""
+        self._writing += 1
+        self.is_committing = True
+
+        def commit() -> None:
+            error = commit_error(carried.commit)
+            self._loop.call_soon_threadsafe(committed, error, context=self._context)
+
+        def committed(error: Exception | None) -> None:
+            self._writing -= 1
+            self.is_committing = False
+            self._after_commit(batch, works, carried, error)
+            self._schedule()
+
+        self._threads.submit(commit)
+        carried.meanwhile()
+
+    def _after_commit(
+        self,
+        batch: "Batch[Work, Outcome]",
+        works: list[Work],
+        carried: Uncommitted[Outcome],
+        error: Exception | None,
+    ) -> None:
+        if error is None:
+            carried.committed()
+            self._deliver(batch, carried.outcomes)
+        else:
+            logger.warning("a batch of %d lease calls could not be committed: %s", len(works), error)
+            self._hand_over(batch, works)
+
+    def _hand_over(self, batch: "Batch[Work, Outcome]", works: list[Work]) -> None:
         self._writing += 1
         written = self._loop.run_in_executor(self._threads, carried_out, self._patiently, works)
         written.add_done_callback(lambda done: self._written(batch, done))
 
     def _written(
         self,
-        batch: list[tuple[Work, "asyncio.Future[Outcome | Failed | Refused]"]],
+        batch: "Batch[Work, Outcome]",
         done: "asyncio.Future[Sequence[Outcome | Failed | Refused]]",
     ) -> None:
         self._writing -= 1
@@ -169,12 +204,23 @@ class GroupCommit(Generic[Work, Outcome]):
 
     def _deliver(
         self,
-        batch: list[tuple[Work, "asyncio.Future[Outcome | Failed | Refused]"]],
+        batch: "Batch[Work, Outcome]",
         outcomes: Sequence[Outcome | Failed | Refused],
     ) -> None:
         for (_, future), outcome in zip(batch, outcomes, strict=True):
             if not future.done():
                 future.set_result(outcome)
+
+
+def commit_error(commit: Callable[[], None]) -> Exception | None:
+    """Commit; the error where that failed. One that is no `Exception` ends the process."""
+    try:
+        commit()
+    except Exception as error:
+        return error
+    except BaseException as error:
+        die(error)
+    return None
 
 
 def carried_out(
@@ -195,6 +241,11 @@ def carried_out(
             return [Failed(error)]
         logger.warning("a batch of %d lease calls failed (%s); doing them one by one", len(works), error)
         return [outcome for work in works for outcome in carried_out(work_out, [work])]
-    except BaseException:
-        logger.critical("the lease writer died", exc_info=True)
-        os._exit(70)
+    except BaseException as error:
+        die(error)
+
+
+def die(error: BaseException) -> NoReturn:
+    """End the process: whoever watches it starts it anew, and no call hangs for ever."""
+    logger.critical("the lease writer died", exc_info=error)
+    os._exit(70)

@@ -5,6 +5,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Any
 
 from django.db import DatabaseError, connection
 
@@ -31,6 +32,8 @@ class Engine:
     Args:
         clock: portal time.
         changed: see `Batches`.
+        written: the answer to a call that was carried out, for `Done.answer`; written while the commit is
+            under way, told after it.
     """
 
     def __init__(
@@ -38,11 +41,12 @@ class Engine:
         loop: asyncio.AbstractEventLoop,
         clock: Callable[[], datetime],
         changed: Callable[[], None] = lambda: None,
+        written: Callable[[Work, Done], Any] = lambda _work, _done: None,
     ) -> None:
         self._recent: Recent | None = None
         self._checkpoints: Checkpoints | None = None
         self._renewal: threading.Thread | None = None
-        batches = Batches(clock, changed)
+        batches = Batches(clock, changed, written)
         alone = connection.vendor == "sqlite"
         if alone:
             self._renewal = threading.Thread(target=_renew_live, args=(clock,), name="renewal", daemon=True)
@@ -65,7 +69,9 @@ class Engine:
 
     def heartbeat(self, client_id: int, lease_id: str) -> tuple[Beating, datetime] | None:
         """A heartbeat answered at once, with the portal time; None where it must be submitted."""
-        return self._recent.heartbeat(client_id, lease_id) if self._recent is not None else None
+        if self._recent is None or self._group.is_committing:
+            return None
+        return self._recent.heartbeat(client_id, lease_id)
 
     def close(self) -> None:
         """Let the batch under way end and write what was promised; nothing new is carried out."""

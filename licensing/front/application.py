@@ -8,7 +8,7 @@ import asyncio
 import logging
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from time import monotonic
@@ -49,7 +49,7 @@ class Front:
         self._loop = loop
         self._callers = Callers()
         self._callers.look()
-        self._engine = Engine(loop, self._callers.now, self._callers.look)
+        self._engine = Engine(loop, self._callers.now, self._callers.look, lease_calls.written_meanwhile)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
         self._relay = Relay(int(os.environ["KEYMANAGER_PAGES_PORT"]), os.environ["KEYMANAGER_FRONT_SECRET"])
         self._watch = loop.call_later(LOOK_SECONDS, self._look)
@@ -59,11 +59,13 @@ class Front:
         self._engine.close()
         self._relay.close()
 
-    async def __rsgi__(self, scope: Any, proto: Any) -> None:
+    def __rsgi__(self, scope: Any, proto: Any) -> Coroutine[Any, Any, None]:
         path = scope.path
-        if path.startswith(LEASES):
-            await self._lease(scope, proto, path)
-        elif path == "/livez":
+        # What granian awaits is the call's own coroutine: one around it would cost each call its share.
+        return self._lease(scope, proto, path) if path.startswith(LEASES) else self._other(scope, proto, path)
+
+    async def _other(self, scope: Any, proto: Any, path: str) -> None:
+        if path == "/livez":
             send(proto, LIVING, scope.method)
         elif path in READ_HERE or path.startswith(("/api/", "/problems/")):
             await self._read(scope, proto)
@@ -101,9 +103,8 @@ class Front:
                 reply = lease_calls.told_at_once(caller, *heard)
             elif kind is Kind.CHECKOUT:
                 body = await proto() if _short(headers) else await bounded_body(proto, MAX_BODY)
-                request, known_grants = read_checkout(headers, body, caller.id)
-                work = Work(kind, request)
-                reply = lease_calls.told(work, await self._engine.submit(work), known_grants)
+                work = Work(kind, *read_checkout(headers, body, caller.id))
+                reply = lease_calls.told(work, await self._engine.submit(work))
             else:
                 work = Work(kind, lease_call(caller, lease_id))
                 reply = lease_calls.told(work, await self._engine.submit(work))

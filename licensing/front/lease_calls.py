@@ -1,6 +1,5 @@
 """What a lease call wants of the engine, and how its outcome is told."""
 
-from collections.abc import Mapping
 from datetime import datetime
 
 from licensing.api import leases, router
@@ -34,7 +33,7 @@ def wanted(method: str, path: str) -> tuple[Kind, str]:
     return KINDS[handler], lease_id
 
 
-def told(work: Work, done: Done | Failed | Refused, known_grants: Mapping[str, int] | None = None) -> Answer:
+def told(work: Work, done: Done | Failed | Refused) -> Answer:
     """The answer to a call that was carried out.
 
     Raises:
@@ -46,18 +45,30 @@ def told(work: Work, done: Done | Failed | Refused, known_grants: Mapping[str, i
     if isinstance(done, Refused):
         raise done
     lease_log.note(work, done)
-    outcome = done.outcome
-    if isinstance(outcome, Refused):
-        raise outcome
+    if isinstance(done.outcome, Refused):
+        raise done.outcome
+    answer: Answer = written(work, done) if done.answer is None else done.answer
+    return answer
+
+
+def written_meanwhile(work: Work, done: Done) -> Answer | None:
+    """The answer to a call that was carried out; None where it was refused, or nobody called."""
+    if work.kind is Kind.PROMISES or isinstance(done.outcome, Refused):
+        return None
+    return written(work, done)
+
+
+def written(work: Work, done: Done) -> Answer:
+    """The answer to a call that was carried out and not refused."""
     match work.kind:
         case Kind.RETURN:
             return GIVEN_BACK
         case Kind.HEARTBEAT:
-            return leases.render_heartbeat(outcome, done.now)
+            return leases.render_heartbeat(done.outcome, done.now)
         case Kind.LOOK:
-            return leases.render_look(outcome, done.now)
+            return leases.render_look(done.outcome, done.now)
         case _:
-            return leases.render_checkout(outcome, known_grants or {}, done.now)
+            return leases.render_checkout(done.outcome, work.known_grants, done.now)
 
 
 def told_at_once(caller: Caller, lease: Beating, now: datetime) -> Answer:

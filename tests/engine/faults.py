@@ -17,20 +17,19 @@ def synchronous_normal() -> None:
 
 def answer_before_the_commit() -> None:
     """Calls are answered when their statements are done, and committed a moment later."""
-    from django.db import connection
-
     from licensing.engine.batch import Batches
+    from licensing.engine.commit import Uncommitted
 
-    def commit() -> None:
-        if connection.connection is not None and connection.connection.in_transaction:
-            connection.connection.execute("COMMIT")
+    rightly = Batches.at_once
 
-    def too_early(self: Batches, works: Sequence[Any]) -> list[Any]:
-        with connection.cursor() as cursor:
-            commit()
-            cursor.execute("BEGIN IMMEDIATE")
-            done = self._carry_out(cursor, works)
+    def too_early(self: Batches, works: Sequence[Any]) -> Uncommitted[Any]:
+        def commit() -> None:
+            if self._own is not None and self._own.in_transaction:
+                self._own.commit()
+
+        commit()
+        carried = rightly(self, works)
         asyncio.get_running_loop().call_later(0.005, commit)
-        return done
+        return Uncommitted(carried.outcomes, lambda: None, carried.meanwhile, carried.committed)
 
     Batches.at_once = too_early  # type: ignore[method-assign]

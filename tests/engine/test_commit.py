@@ -8,7 +8,8 @@ from contextvars import ContextVar
 
 import pytest
 
-from licensing.engine.commit import IDLE_TURNS, MOST_TURNS, Busy, Crowd, Failed, GroupCommit
+from licensing.engine.commit import SMALL, Busy, Failed, GroupCommit, Uncommitted
+from licensing.engine.crowd import IDLE_TURNS, MOST_TURNS, Crowd
 from licensing.operations.errors import Refused
 
 
@@ -22,6 +23,20 @@ def doubled(works: Sequence[int]) -> list[int]:
     return [2 * work for work in works]
 
 
+def nothing() -> None:
+    pass
+
+
+def at_once(
+    work_out: Callable[[Sequence[int]], list[int]],
+    commit: Callable[[], None] = nothing,
+    meanwhile: Callable[[], None] = nothing,
+    committed: Callable[[], None] = nothing,
+) -> Callable[[Sequence[int]], Uncommitted[int]]:
+    """What carries batches out on the loop's thread."""
+    return lambda works: Uncommitted(work_out(works), commit, meanwhile, committed)
+
+
 def test_calls_that_are_ready_together_share_one_transaction() -> None:
     async def story() -> None:
         batches: list[list[int]] = []
@@ -30,7 +45,7 @@ def test_calls_that_are_ready_together_share_one_transaction() -> None:
             batches.append(list(works))
             return doubled(works)
 
-        engine = GroupCommit(asyncio.get_running_loop(), record, doubled)
+        engine = GroupCommit(asyncio.get_running_loop(), at_once(record), doubled)
         outcomes = await asyncio.gather(*(engine.submit(work) for work in range(10)))
         assert outcomes == [2 * work for work in range(10)]
         assert batches == [list(range(10))]
@@ -40,7 +55,7 @@ def test_calls_that_are_ready_together_share_one_transaction() -> None:
 
 def test_one_call_alone_waits_for_nobody() -> None:
     async def story() -> None:
-        engine = GroupCommit(asyncio.get_running_loop(), doubled, doubled)
+        engine = GroupCommit(asyncio.get_running_loop(), at_once(doubled), doubled)
         future = engine.submit(21)
         for _ in range(3):
             await asyncio.sleep(0)
@@ -63,7 +78,7 @@ def test_a_batch_waits_some_turns_for_as_many_calls_as_shared_the_last() -> None
                 await asyncio.sleep(0)
             return await engine.submit(1)
 
-        engine = GroupCommit(asyncio.get_running_loop(), record, doubled)
+        engine = GroupCommit(asyncio.get_running_loop(), at_once(record), doubled)
         await asyncio.gather(call(0), call(0), call(0))
         await asyncio.gather(call(0), call(1), call(2))
         await asyncio.wait_for(call(0), 1)
@@ -113,7 +128,7 @@ def test_every_batch_runs_in_one_context_and_so_on_one_connection() -> None:
         async def call(work: int) -> object:
             return await engine.submit(work)
 
-        engine = GroupCommit(asyncio.get_running_loop(), record, doubled)
+        engine = GroupCommit(asyncio.get_running_loop(), at_once(record), doubled)
         for work in range(5):
             # A task of its own has a context of its own.
             assert await asyncio.create_task(call(work)) == 2 * work
@@ -145,6 +160,62 @@ def test_no_outcome_is_told_before_its_commit() -> None:
     run(story)
 
 
+def test_a_full_batch_is_committed_beside_the_loop_and_told_afterwards() -> None:
+    async def story() -> None:
+        told: list[str] = []
+        may_commit = threading.Event()
+
+        def commit() -> None:
+            assert may_commit.wait(10)
+            told.append(f"committed on {threading.current_thread().name[:12]}")
+
+        carry_out = at_once(doubled, commit, lambda: told.append("meanwhile"), lambda: told.append("noted"))
+        engine = GroupCommit(asyncio.get_running_loop(), carry_out, doubled)
+        futures = [engine.submit(work) for work in range(SMALL + 1)]
+        for _ in range(100):
+            await asyncio.sleep(0)
+        later = engine.submit(100)
+        await asyncio.sleep(0.05)
+        assert engine.is_committing
+        assert told == ["meanwhile"]
+        assert not any(future.done() for future in [*futures, later])
+        may_commit.set()
+        assert await asyncio.gather(*futures) == [2 * work for work in range(SMALL + 1)]
+        assert await later == 200
+        assert told[:3] == ["meanwhile", "committed on lease-writer", "noted"]
+        assert not engine.is_committing
+
+    run(story)
+
+
+def test_a_few_calls_are_committed_on_the_loop_s_own_thread() -> None:
+    async def story() -> None:
+        threads: list[object] = []
+        carry_out = at_once(doubled, lambda: threads.append(threading.current_thread()))
+        engine = GroupCommit(asyncio.get_running_loop(), carry_out, doubled)
+        await asyncio.gather(*(engine.submit(work) for work in range(SMALL)))
+        assert threads == [threading.current_thread()]
+
+    run(story)
+
+
+@pytest.mark.parametrize("calls", [1, SMALL + 1])
+def test_a_commit_that_fails_tells_nobody_and_the_batch_is_done_again_patiently(calls: int) -> None:
+    async def story() -> None:
+        noted: list[str] = []
+
+        def fail() -> None:
+            raise OSError("the disk is full")
+
+        carry_out = at_once(lambda works: [0 for _ in works], fail, nothing, lambda: noted.append("noted"))
+        engine = GroupCommit(asyncio.get_running_loop(), carry_out, doubled)
+        outcomes = await asyncio.gather(*(engine.submit(work) for work in range(calls)))
+        assert outcomes == [2 * work for work in range(calls)]
+        assert not noted
+
+    run(story)
+
+
 def test_a_lock_held_elsewhere_moves_the_batch_to_the_thread_and_leaves_the_loop_free() -> None:
     async def story() -> None:
         turns = 0
@@ -157,7 +228,7 @@ def test_a_lock_held_elsewhere_moves_the_batch_to_the_thread_and_leaves_the_loop
             released.wait(10)
             return doubled(works)
 
-        engine = GroupCommit(asyncio.get_running_loop(), busy, waits)
+        engine = GroupCommit(asyncio.get_running_loop(), at_once(busy), waits)
         future = engine.submit(4)
         while turns < 100:
             await asyncio.sleep(0)
@@ -176,7 +247,7 @@ def test_an_error_of_one_call_touches_no_other() -> None:
                 raise ZeroDivisionError
             return doubled(works)
 
-        engine = GroupCommit(asyncio.get_running_loop(), touchy, touchy)
+        engine = GroupCommit(asyncio.get_running_loop(), at_once(touchy), touchy)
         outcomes = await asyncio.gather(*(engine.submit(work) for work in range(6)))
         assert [outcomes[work] for work in (0, 1, 2, 4, 5)] == [0, 2, 4, 8, 10]
         assert isinstance(outcomes[3], Failed)
@@ -198,7 +269,7 @@ def test_a_database_that_stays_locked_refuses_the_whole_batch() -> None:
 
 def test_a_full_queue_refuses_at_once() -> None:
     async def story() -> None:
-        engine = GroupCommit(asyncio.get_running_loop(), doubled, doubled, most_waiting=2)
+        engine = GroupCommit(asyncio.get_running_loop(), at_once(doubled), doubled, most_waiting=2)
         kept = [engine.submit(1), engine.submit(2)]
         with pytest.raises(Refused, match="unavailable"):
             engine.submit(3)
@@ -216,7 +287,7 @@ def test_a_batch_has_an_upper_size() -> None:
             sizes.append(len(works))
             return doubled(works)
 
-        engine = GroupCommit(asyncio.get_running_loop(), record, doubled, most_in_batch=4)
+        engine = GroupCommit(asyncio.get_running_loop(), at_once(record), doubled, most_in_batch=4)
         await asyncio.gather(*(engine.submit(work) for work in range(10)))
         assert sizes == [4, 4, 2]
 
@@ -225,7 +296,7 @@ def test_a_batch_has_an_upper_size() -> None:
 
 def test_a_caller_that_went_away_disturbs_nobody() -> None:
     async def story() -> None:
-        engine = GroupCommit(asyncio.get_running_loop(), doubled, doubled)
+        engine = GroupCommit(asyncio.get_running_loop(), at_once(doubled), doubled)
         gone, here = engine.submit(1), engine.submit(2)
         gone.cancel()
         assert await here == 4

@@ -12,8 +12,8 @@ import pytest
 from django.db import connection, connections
 
 from licensing.engine import batch, recent
-from licensing.engine.batch import Batches, Kind, Work
-from licensing.engine.commit import Busy
+from licensing.engine.batch import Batches, Done, Kind, Work
+from licensing.engine.commit import SMALL, Busy
 from licensing.engine.engine import Engine
 from licensing.engine.recent import AHEAD, Recent
 from licensing.models import Lease
@@ -21,7 +21,7 @@ from licensing.operations import leases
 from licensing.operations.actors import COMMAND
 from licensing.operations.errors import Refused
 from licensing.operations.lease_values import HeldLease, LeaseCall
-from tests.factories import KEY, NOW, Portal, make_client, module, take
+from tests.factories import KEY, NOW, Portal, make_client, module, request, take
 
 pytestmark = [pytest.mark.sqlite_only, pytest.mark.django_db(transaction=True)]
 
@@ -176,6 +176,46 @@ def test_lease_returned_here_is_not_prolonged(portal: Portal) -> None:
     play(portal, story)
 
 
+def test_memory_answers_nothing_while_a_batch_is_being_committed(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Asking the connection would wait for the commit, and what another process does after it would be missed.
+    async def story(on: Play) -> None:
+        await on.beat()
+        assert await on.at_once() is not None
+        monkeypatch.setattr(on.engine._group, "is_committing", True)
+        assert await on.at_once() is None
+        monkeypatch.setattr(on.engine._group, "is_committing", False)
+        assert await on.at_once() is not None
+
+    play(portal, story)
+
+
+def test_an_answer_that_cannot_be_written_touches_no_neighbour(portal: Portal) -> None:
+    portal.accept(KEY, [module("HANDEL", 5)])
+    client = make_client()
+
+    def written(work: Work, done: Done) -> str:
+        if work.call.user == "nobody":
+            raise ZeroDivisionError
+        return "written"
+
+    async def story() -> None:
+        engine = Engine(asyncio.get_running_loop(), lambda: NOW, written=written)
+        users = ["anna", "nobody", *map(str, range(SMALL))]
+        try:
+            calls = [request(client, "HANDEL", user=user) for user in users]
+            works = [Work(Kind.CHECKOUT, call) for call in calls]
+            answers = [done.answer for done in await asyncio.gather(*map(engine.submit, works))]  # type: ignore[union-attr]
+        finally:
+            engine.close()
+            connection.close()
+        refused = len(users) - 5
+        assert answers == ["written", None, *["written"] * (3 + refused)]
+
+    asyncio.run(story())
+
+
 def test_memory_answers_the_lease_s_own_client_alone(portal: Portal) -> None:
     stranger = make_client()
 
@@ -326,7 +366,7 @@ def test_engine_that_starts_gives_every_live_lease_a_fresh_inactivity_time(porta
 
 def test_batch_refuses_at_once_while_another_process_holds_the_lock(portal: Portal) -> None:
     batches = Batches(lambda: NOW)
-    batches.at_once([])
+    batches.at_once([]).commit()
     held = connections["default"].copy()
     try:
         with held.cursor() as cursor:
