@@ -78,6 +78,7 @@ class Batches:
         self._clock = clock
         self._changed = changed
         self._written = written
+        # The event loop's own: Django keeps another one outside of a running loop.
         self._database: BaseDatabaseWrapper | None = None
         self.recent: Recent | None = None
         self._own: Any = None

@@ -68,10 +68,11 @@ def test_batch_waits_for_the_database_no_more_often_when_it_is_large(portal: Por
             seen.append(count())
         assert len(again) == size
         given = given[size:] + again
-    few, many = seen
-    assert few == many
     if connection.vendor == "postgresql":
-        assert many <= MOST_WAITS
+        # One fewer where rows that are asked for later have come with those before.
+        assert max(seen) <= MOST_WAITS
+    else:
+        assert seen[0] == seen[1]
 
 
 @contextmanager
