@@ -14,6 +14,7 @@ from granian.log import LogLevels
 from keymanager import deployment
 
 from .event_loop import FrontLoopPolicy
+from .priority import give_way
 
 PAGE_THREADS = 8
 BACKLOG = 2048
@@ -56,6 +57,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.server == "front":
         asyncio.set_event_loop_policy(FrontLoopPolicy())
+    else:
+        give_way()
     Granian(
         **SERVERS[options.server](),
         address=options.host,

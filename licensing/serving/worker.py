@@ -19,6 +19,7 @@ from licensing.operations.clock import local_now, portal_now
 from licensing.operations.cluster import leave
 from licensing.operations.queue_heartbeat import rest
 
+from .priority import give_way
 from .process_tree import Descendants
 
 LOOK_SECONDS = 0.2
@@ -38,6 +39,7 @@ class Worker(Cluster):  # type: ignore[misc]
 
 def run() -> bool:
     """Work until a signal; tell whether the end was asked for."""
+    give_way()
     forget_pool()
     schedules.declare(local_now())
     for name in schedules.AT_START:

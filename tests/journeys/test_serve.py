@@ -141,6 +141,17 @@ def test_a_second_serve_on_the_folder_is_refused_in_one_line(demo: Demo) -> None
     assert (demo.data / "demo.json").exists()
 
 
+def test_pages_and_worker_give_way_to_lease_calls(demo: Demo) -> None:
+    ours = psutil.Process().nice()
+    assert all(process.nice() == ours for process in family_of(demo.child("front")))
+    for name in ("pages", "worker"):
+        assert all(process.nice() > ours for process in family_of(demo.child(name)))
+
+
+def family_of(leader: psutil.Process) -> list[psutil.Process]:
+    return [leader, *leader.children(recursive=True)]
+
+
 def test_a_port_that_is_taken_is_refused_in_one_line(demo: Demo, tmp_path: Path) -> None:
     told = manage(tmp_path / "var", "serve", "--port", str(demo.port))
     assert told.returncode == 1
@@ -151,7 +162,7 @@ def test_a_port_that_is_taken_is_refused_in_one_line(demo: Demo, tmp_path: Path)
 @pytest.mark.parametrize("module", ["front", "pages", "worker", "authority"])
 def test_a_child_that_is_killed_is_started_again(demo: Demo, module: str) -> None:
     killed = demo.child(module)
-    family = [killed, *killed.children(recursive=True)]
+    family = family_of(killed)
     killed.kill()
     wait_until(lambda: module in " ".join(_commands(demo, killed)), 15, demo.output)
     assert not any(alive(process) for process in family)
@@ -161,7 +172,7 @@ def test_a_child_that_is_killed_is_started_again(demo: Demo, module: str) -> Non
 def test_a_worker_that_is_signalled_from_all_sides_ends_and_is_started_again(demo: Demo) -> None:
     """django-q2's own stop hangs when the signal comes twice, or to the whole process group."""
     worker = demo.child("worker")
-    family = [worker, *worker.children(recursive=True)]
+    family = family_of(worker)
     for _ in range(2):
         os.killpg(worker.pid, signal.SIGTERM)
         worker.send_signal(signal.SIGTERM)
@@ -173,7 +184,7 @@ def test_a_worker_that_is_signalled_from_all_sides_ends_and_is_started_again(dem
 @pytest.mark.full
 def test_a_worker_that_hangs_is_ended_and_started_again(demo: Demo) -> None:
     worker = demo.child("worker")
-    family = [worker, *worker.children(recursive=True)]
+    family = family_of(worker)
     assert len(family) == 5
     family[-1].suspend()
     family[-2].suspend()
