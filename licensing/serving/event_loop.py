@@ -9,7 +9,7 @@ import asyncio
 
 
 class FrontLoop(asyncio.SelectorEventLoop):
-    """Its two overrides are asyncio's inner methods, the same in Python 3.11 to 3.14.
+    """Its two overrides are inner methods of asyncio's, as Python 3.11 has them; the tests would miss them.
 
     Nothing is overlooked: whoever hands something over has put it into the loop's queue before it looks
     whether a byte is on its way, and the loop looks into its queue after it has taken the byte.
