@@ -35,10 +35,13 @@ def run(bench: Bench) -> Results:
         log = bench.log
         ours = stack.enter_context(contenders.portal(environment, target, log))
         plain = stack.enter_context(contenders.baseline(folder / "baseline", list(target.codes), SEATS, log))
-        limit = stack.enter_context(contenders.hello(log))
+        limits = {
+            "hello": stack.enter_context(contenders.hello(log)),
+            "own hello": stack.enter_context(contenders.own_hello(log)),
+        }
         acked = {name: folder / f"{name}.acked" for name in ("portal", "baseline")}
-        turns = _turns(bench, {"portal": ours, "baseline": plain, "hello": limit}, acked)
-        for turn in _warm_ups(program, [ours, plain], limit, acked):
+        turns = _turns(bench, {"portal": ours, "baseline": plain, **limits}, acked)
+        for turn in _warm_ups(program, [ours, plain], list(limits.values()), acked):
             turn()
         results = Results(bench.commit_ms, measure(turns, bench.rounds, bench.tell))
         portal_url = f"sqlite:///{folder / 'portal' / 'keymanager.sqlite3'}"
@@ -74,6 +77,7 @@ def _turns(bench: Bench, servers: dict[str, contenders.Server], acked: dict[str,
         "checkouts and returns": turn("portal", loop="CR"),
         "baseline: checkouts and returns": turn("baseline", loop="CR"),
         "hello": turn("hello", loop="G"),
+        "hello of the front's server": turn("own hello", loop="G"),
         "heartbeats": turn("portal", once="C", loop="H"),
         "baseline: heartbeats": turn("baseline", once="C", loop="H"),
         "five modules": turn("portal", loop="CR", each=5),
@@ -83,13 +87,13 @@ def _turns(bench: Bench, servers: dict[str, contenders.Server], acked: dict[str,
 
 
 def _warm_ups(
-    program: Path, servers: list[contenders.Server], limit: contenders.Server, acked: dict[str, Path]
+    program: Path, servers: list[contenders.Server], limits: list[contenders.Server], acked: dict[str, Path]
 ) -> list[Turn]:
     spent = {"connections": CONNECTIONS, "seconds": WARM_UP_SECONDS}
     turns = [
         partial(server.load, program, loop="CHR", acked=acked[server.name], **spent) for server in servers
     ]
-    return [*turns, partial(limit.load, program, loop="G", **spent)]
+    return [*turns, *(partial(limit.load, program, loop="G", **spent) for limit in limits)]
 
 
 def _contended(bench: Bench) -> list[str]:

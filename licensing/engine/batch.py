@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime
 from enum import IntEnum
 from typing import Any
@@ -54,11 +53,10 @@ class Work(msgspec.Struct):
 
 
 class Done(msgspec.Struct):
-    """What became of a call, the portal time at which it was judged, and its answer if that is written."""
+    """What became of a call, and the portal time at which it was judged."""
 
     outcome: Any  # as the operation of the call's kind gives it: Checkout, HeldLease, None; or Refused
     now: datetime
-    answer: Any = None
 
 
 class Batches:
@@ -73,11 +71,9 @@ class Batches:
         self,
         clock: Callable[[], datetime],
         changed: Callable[[], None] = lambda: None,
-        written: Callable[[Work, Done], Any] = lambda _work, _done: None,
     ) -> None:
         self._clock = clock
         self._changed = changed
-        self._written = written
         # The event loop's own: Django keeps another one outside of a running loop.
         self._database: BaseDatabaseWrapper | None = None
         self.recent: Recent | None = None
@@ -101,17 +97,11 @@ class Batches:
         except OperationalError as error:
             raise Busy from error
 
-        def meanwhile() -> None:
-            for work, became in zip(works, done, strict=True):
-                # Whoever tells the answer tries again, and is told of the error, alone.
-                with suppress(Exception):
-                    became.answer = self._written(work, became)
-
         def committed() -> None:
             if recent is not None:
                 _note(recent, works, done)
 
-        return Uncommitted(done, opened.commit, meanwhile, committed)
+        return Uncommitted(done, opened.commit, committed)
 
     def patiently(self, works: Sequence[Work]) -> list[Done]:
         """Waiting for the lock as long as the database lets us.

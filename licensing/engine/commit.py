@@ -10,9 +10,10 @@ import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass
-from typing import Generic, NoReturn, TypeVar
+from typing import Generic, NoReturn, Protocol, TypeVar
 
 from licensing.operations.errors import Refused
 
@@ -22,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 Work = TypeVar("Work")
 Outcome = TypeVar("Outcome")
+Told_contra = TypeVar("Told_contra", contravariant=True)
 
 
 # A batch of so few is committed on the loop's thread: handing it over would cost more than it spares.
@@ -32,21 +34,16 @@ class Busy(Exception):
     """Another process holds the database's write lock: try again where waiting stalls nobody."""
 
 
-# Works with the futures of their callers.
-Batch = list[tuple[Work, "asyncio.Future[Outcome | Failed | Refused]"]]
-
-
 @dataclass(frozen=True, slots=True)
 class Uncommitted(Generic[Outcome]):
     """A batch that was carried out on the loop's thread, and whose transaction is still open.
 
-    `commit` may be called on another thread; it raises where nothing was kept. `meanwhile` is called on the
-    loop's thread while another one commits, or after it; `committed` after it, before anybody is answered.
+    `commit` may be called on another thread; it raises where nothing was kept. `committed` is called on the
+    loop's thread after it, before anybody is told.
     """
 
     outcomes: Sequence[Outcome]
     commit: Callable[[], None]
-    meanwhile: Callable[[], None]
     committed: Callable[[], None]
 
 
@@ -54,7 +51,21 @@ class Uncommitted(Generic[Outcome]):
 class Failed:
     """The outcome of a call whose work raised: an error of ours, not a refusal."""
 
-    error: BaseException
+    error: Exception
+
+
+class Asker(Protocol[Told_contra]):
+    """Who submitted a work."""
+
+    def prepare(self, outcome: Told_contra) -> None:
+        """Do what telling this outcome will take: nobody may know of it yet, and it may not come to pass."""
+
+    def tell(self, outcome: Told_contra | Failed | Refused) -> None:
+        """The outcome, after the commit that holds it; must not raise."""
+
+
+# Works with who asked for them.
+Batch = list[tuple[Work, Asker[Outcome]]]
 
 
 class GroupCommit(Generic[Work, Outcome]):
@@ -86,7 +97,7 @@ class GroupCommit(Generic[Work, Outcome]):
         self._patiently = patiently
         self._most_waiting = most_waiting
         self._most_in_batch = most_in_batch
-        self._waiting: deque[tuple[Work, asyncio.Future[Outcome | Failed | Refused]]] = deque()
+        self._waiting: deque[tuple[Work, Asker[Outcome]]] = deque()
         self._scheduled = False
         self._crowd = Crowd()
         self._writing = 0
@@ -97,18 +108,16 @@ class GroupCommit(Generic[Work, Outcome]):
         self._context = copy_context()
         self._threads = ThreadPoolExecutor(writers, thread_name_prefix="lease-writer")
 
-    def submit(self, work: Work) -> "asyncio.Future[Outcome | Failed | Refused]":
-        """Queue one work; its outcome comes after the commit that holds it.
+    def submit(self, work: Work, asker: Asker[Outcome]) -> None:
+        """Queue one work; `asker` is told its outcome after the commit that holds it.
 
         Raises:
             Refused: `unavailable` when too many wait: an early no is better than a late time-out.
         """
         if len(self._waiting) >= self._most_waiting:
             raise Refused("unavailable", retry_after=1)
-        future: asyncio.Future[Outcome | Failed | Refused] = self._loop.create_future()
-        self._waiting.append((work, future))
+        self._waiting.append((work, asker))
         self._schedule()
-        return future
 
     def close(self, last: Sequence[Work] = ()) -> None:
         """Let the batch under way end, and carry out what is given last; nothing else that is new."""
@@ -137,7 +146,6 @@ class GroupCommit(Generic[Work, Outcome]):
             self._hand_over(batch, works)
         elif len(batch) <= SMALL:
             error = commit_error(carried.commit)
-            carried.meanwhile()
             self._after_commit(batch, works, carried, error)
         else:
             self._commit_beside(batch, works, carried)
@@ -172,7 +180,10 @@ class GroupCommit(Generic[Work, Outcome]):
             self._schedule()
 
         self._threads.submit(commit)
-        carried.meanwhile()
+        for (_, asker), outcome in zip(batch, carried.outcomes, strict=True):
+            # What could not be prepared is tried again when it is told, and fails alone.
+            with suppress(Exception):
+                asker.prepare(outcome)
 
     def _after_commit(
         self,
@@ -207,9 +218,8 @@ class GroupCommit(Generic[Work, Outcome]):
         batch: "Batch[Work, Outcome]",
         outcomes: Sequence[Outcome | Failed | Refused],
     ) -> None:
-        for (_, future), outcome in zip(batch, outcomes, strict=True):
-            if not future.done():
-                future.set_result(outcome)
+        for (_, asker), outcome in zip(batch, outcomes, strict=True):
+            asker.tell(outcome)
 
 
 def commit_error(commit: Callable[[], None]) -> Exception | None:

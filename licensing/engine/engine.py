@@ -5,7 +5,6 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
 
 from django.db import DatabaseError, connection
 
@@ -16,7 +15,7 @@ from licensing.operations.lease_values import Promise
 
 from .batch import Batches, Done, Kind, Work
 from .checkpoint import Checkpoints
-from .commit import Failed, GroupCommit
+from .commit import Asker, Failed, GroupCommit
 from .recent import Recent
 
 logger = logging.getLogger(__name__)
@@ -32,8 +31,6 @@ class Engine:
     Args:
         clock: portal time.
         changed: see `Batches`.
-        written: the answer to a call that was carried out, for `Done.answer`; written while the commit is
-            under way, told after it.
     """
 
     def __init__(
@@ -41,12 +38,11 @@ class Engine:
         loop: asyncio.AbstractEventLoop,
         clock: Callable[[], datetime],
         changed: Callable[[], None] = lambda: None,
-        written: Callable[[Work, Done], Any] = lambda _work, _done: None,
     ) -> None:
         self._recent: Recent | None = None
         self._checkpoints: Checkpoints | None = None
         self._renewal: threading.Thread | None = None
-        batches = Batches(clock, changed, written)
+        batches = Batches(clock, changed)
         alone = connection.vendor == "sqlite"
         if alone:
             self._renewal = threading.Thread(target=_renew_live, args=(clock,), name="renewal", daemon=True)
@@ -57,15 +53,15 @@ class Engine:
             loop, batches.at_once if alone else None, batches.patiently
         )
 
-    def submit(self, work: Work) -> "asyncio.Future[Outcome]":
-        """Queue one call; its outcome comes after the commit that holds it.
+    def submit(self, work: Work, asker: Asker[Done]) -> None:
+        """Queue one call; `asker` is told its outcome after the commit that holds it.
 
         Raises:
             Refused: `unavailable` when too many wait.
         """
         if self._recent is not None:
             self._recent.write_down()
-        return self._group.submit(work)
+        self._group.submit(work, asker)
 
     def heartbeat(self, client_id: int, lease_id: str) -> tuple[Beating, datetime] | None:
         """A heartbeat answered at once, with the portal time; None where it must be submitted."""
@@ -84,11 +80,23 @@ class Engine:
 
     def _write(self, promises: Sequence[Promise], tell: Callable[[bool], None]) -> None:
         try:
-            submitted = self._group.submit(Work(Kind.PROMISES, promises))
+            self._group.submit(Work(Kind.PROMISES, promises), _Promised(tell))
         except Refused:
             tell(False)
-        else:
-            submitted.add_done_callback(lambda done: tell(isinstance(done.result(), Done)))
+
+
+class _Promised:
+    """Tells whether promises were written."""
+
+    def __init__(self, tell: Callable[[bool], None]) -> None:
+        self._tell = tell
+
+    def prepare(self, outcome: Done) -> None:
+        """Nothing is needed."""
+
+    def tell(self, outcome: Outcome) -> None:
+        """Written, or not."""
+        self._tell(isinstance(outcome, Done))
 
 
 def _renew_live(clock: Callable[[], datetime]) -> None:

@@ -1,17 +1,15 @@
-"""The RSGI application behind the one port.
+"""The application behind the one port.
 
 A lease call costs here: a look into a dictionary for its token, msgspec for its body, its share of
-one transaction, msgspec for its answer. No session, no template, no middleware.
+one transaction, msgspec for its answer. No session, no template, no middleware, and no task of its own.
 """
 
 import asyncio
 import logging
 import os
-import secrets
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
-from time import monotonic
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -22,55 +20,74 @@ from licensing.api import health, latency, metrics, pages, router
 from licensing.api.auth import Caller
 from licensing.api.exchange import MAX_BODY, Answer, Call, answer, problem
 from licensing.api.languages import language_of
-from licensing.api.leases import lease_call
 from licensing.api.messages import HealthAnswer
-from licensing.api.parsing import read_checkout
-from licensing.engine.batch import Kind, Work
 from licensing.engine.engine import Engine
 from licensing.operations.errors import Refused
 
-from . import lease_calls
+from . import relay
 from .callers import LOOK_SECONDS, Callers
-from .relay import Relay, address_of, bounded_body
+from .http import Request
+from .lease_calls import LeaseExchange
+from .replies import written
 
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 LEASES = "/api/v1/leases"
 READ_HERE = frozenset(("/api", "/problems", metrics.PATH, *health.PATHS))
-ALWAYS = (("cache-control", "no-store"), ("x-content-type-options", "nosniff"))
 LIVING = answer(HealthAnswer("ok", warnings=[]))
 READERS = 4
 
 
 class Front:
-    """What granian calls: one instance, one event loop."""
+    """What the server calls: one instance, one event loop."""
 
-    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin: what is kept in memory is read, and the engine runs."""
         self._loop = loop
+        self._tasks: set[asyncio.Task[None]] = set()
         self._callers = Callers()
         self._callers.look()
-        self._engine = Engine(loop, self._callers.now, self._callers.look, lease_calls.written_meanwhile)
+        self._engine = Engine(loop, self._callers.now, self._callers.look)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
-        self._relay = Relay(int(os.environ["KEYMANAGER_PAGES_PORT"]), os.environ["KEYMANAGER_FRONT_SECRET"])
+        self._relay = relay.Relay(
+            int(os.environ["KEYMANAGER_PAGES_PORT"]), os.environ["KEYMANAGER_FRONT_SECRET"]
+        )
         self._watch = loop.call_later(LOOK_SECONDS, self._look)
 
-    def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def stop(self) -> None:
+        """End: the batch under way is committed, nothing new is carried out."""
         self._watch.cancel()
         self._engine.close()
         self._relay.close()
 
-    def __rsgi__(self, scope: Any, proto: Any) -> Coroutine[Any, Any, None]:
-        path = scope.path
-        # What granian awaits is the call's own coroutine: one around it would cost each call its share.
-        return self._lease(scope, proto, path) if path.startswith(LEASES) else self._other(scope, proto, path)
+    def longest_body(self, target: str) -> int:
+        """How many bytes a request may have."""
+        return MAX_BODY if target.startswith("/api/") else relay.MAX_BODY
 
-    async def _other(self, scope: Any, proto: Any, path: str) -> None:
-        if path == "/livez":
-            send(proto, LIVING, scope.method)
+    def handle(self, request: Request) -> None:
+        """Answer a request, now or later."""
+        path = request.path
+        if path.startswith(LEASES):
+            self._lease(request, path)
+        elif path == "/livez":
+            request.line.send(written(request, LIVING))
         elif path in READ_HERE or path.startswith(("/api/", "/problems/")):
-            await self._read(scope, proto)
+            self._later(self._read(request, path), request)
         else:
-            await self._relay.carry(scope, proto)
+            self._later(self._relay.carry(request), request)
+
+    def _later(self, work: Coroutine[Any, Any, None], request: Request) -> None:
+        """Answer in a task of its own."""
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+
+        def done(task: "asyncio.Task[None]") -> None:
+            self._tasks.discard(task)
+            if not task.cancelled() and task.exception() is not None:
+                logger.error("%s %s failed", request.method, request.path, exc_info=task.exception())
+                request.fail()
+
+        task.add_done_callback(done)
 
     def _look(self) -> None:
         """Twice a second: has anything changed that we keep?"""
@@ -85,56 +102,41 @@ class Front:
         done = self._loop.run_in_executor(self._readers, with_connection, self._callers.look)
         done.add_done_callback(looked)
 
-    async def _lease(self, scope: Any, proto: Any, path: str) -> None:
-        """A lease call, in one coroutine: every further one would cost each call its share."""
-        began = monotonic()
-        headers, method = scope.headers, scope.method
-        kind = Kind.LOOK
+    def _lease(self, request: Request, path: str) -> None:
+        headers = request.headers
+        exchange = LeaseExchange(request)
+        if not host_allowed(headers.get("host", "")):
+            exchange.fail(Refused("bad_request"))
+            return
+        caller = self._callers.caller(headers.get("authorization"), request.client)
+        if caller is None:
+            self._later(self._ask(exchange, request, path), request)
+        else:
+            exchange.carry_out(caller, path, self._engine)
+
+    async def _ask(self, exchange: LeaseExchange, request: Request, path: str) -> None:
+        """A lease call of somebody whom the database has to know."""
+        asked = partial(self._callers.ask, request.headers.get("authorization"), request.client)
         try:
-            if not host_allowed(headers.get("host") or scope.authority or ""):
-                raise Refused("bad_request")
-            authorization, client = headers.get("authorization"), scope.client
-            caller = self._callers.caller(authorization, client)
-            if caller is None:
-                caller = await self._ask(authorization, client)
-            kind, lease_id = lease_calls.wanted(method, path)
-            heard = self._engine.heartbeat(caller.id, lease_id) if kind is Kind.HEARTBEAT else None
-            if heard is not None:
-                reply = lease_calls.told_at_once(caller, *heard)
-            elif kind is Kind.CHECKOUT:
-                body = await proto() if _short(headers) else await bounded_body(proto, MAX_BODY)
-                work = Work(kind, *read_checkout(headers, body, caller.id))
-                reply = lease_calls.told(work, await self._engine.submit(work))
-            else:
-                work = Work(kind, lease_call(caller, lease_id))
-                reply = lease_calls.told(work, await self._engine.submit(work))
-        except Refused as refused:
-            reply = problem(refused, language_of(headers.get("accept-language")))
-        except Exception:
-            incident = secrets.token_hex(6)
-            logger.exception("incident %s during %s %s", incident, method, path)
-            language = language_of(headers.get("accept-language"))
-            reply = problem(Refused("internal_error", incident=incident), language)
-        send(proto, reply, method)
-        latency.count(lease_calls.NAMES[kind], monotonic() - began)
+            caller: Caller = await self._loop.run_in_executor(self._readers, with_connection, asked)
+        except Exception as error:
+            exchange.fail(error)
+        else:
+            exchange.carry_out(caller, path, self._engine)
 
-    async def _ask(self, authorization: str | None, client: str) -> Caller:
-        asked = partial(self._callers.ask, authorization, client)
-        return await self._loop.run_in_executor(self._readers, with_connection, asked)
-
-    async def _read(self, scope: Any, proto: Any) -> None:
+    async def _read(self, request: Request, path: str) -> None:
         """Whatever else the API answers: read by a thread of its own, as within Django."""
         began = self._loop.time()
         call = Call(
-            scope.method,
-            scope.path,
-            scope.query_string,
-            dict(scope.headers.items()),
-            address_of(scope.client),
+            request.method,
+            path,
+            request.query,
+            request.headers,
+            relay.address_of(request.client),
             lambda _most: b"",
         )
         reply = await self._loop.run_in_executor(self._readers, with_connection, partial(_answer, call))
-        send(proto, reply, scope.method)
+        request.line.send(written(request, reply))
         latency.count("read", self._loop.time() - began)
 
 
@@ -156,21 +158,6 @@ def _answer(call: Call) -> Answer:
     if call.path.startswith(pages.PROBLEMS_PATH):
         return router.answered(lambda: pages.problem_page(call), call)
     return router.handle(call)
-
-
-def _short(headers: Any) -> bool:
-    """Whether the body's declared length lets us read it in one go."""
-    length = headers.get("content-length")
-    return length is not None and length.isdigit() and int(length) <= MAX_BODY
-
-
-def send(proto: Any, answer: Answer, method: str) -> None:
-    """Send an answer."""
-    if answer.status == 204 or method == "HEAD":
-        proto.response_empty(answer.status, [*ALWAYS, *answer.headers])
-        return
-    headers = [*ALWAYS, *answer.headers, ("content-type", answer.content_type)]
-    proto.response_bytes(answer.status, headers, answer.body)
 
 
 @lru_cache(maxsize=256)

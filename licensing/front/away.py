@@ -6,7 +6,6 @@ sheet and pictures come from here meanwhile, or a browser that comes for the fir
 
 import logging
 from functools import lru_cache
-from typing import Any
 
 from csp.utils import build_policy
 from django.conf import settings
@@ -16,6 +15,8 @@ from whitenoise import WhiteNoise
 
 from licensing.web import failures
 
+from .http import Request
+
 logger = logging.getLogger(__name__)
 # Status, headers with lower-case names, body.
 Reply = tuple[int, list[tuple[str, str]], bytes]
@@ -23,9 +24,9 @@ NOSNIFF = ("x-content-type-options", "nosniff")
 PLAIN = "The pages are being started; try again in a moment.\n"
 
 
-def reply(scope: Any) -> Reply:
-    """The answer to an RSGI request: a static file, the page that says what is wrong, or a line of text."""
-    request = _request(scope)
+def reply(asked: Request) -> Reply:
+    """The answer to a request: a static file, the page that says what is wrong, or a line of text."""
+    request = _request(asked)
     try:
         return _file(request) or _page(request) or _line()
     except Exception:
@@ -33,15 +34,15 @@ def reply(scope: Any) -> Reply:
         return _line()
 
 
-def _request(scope: Any) -> HttpRequest:
+def _request(asked: Request) -> HttpRequest:
     request = HttpRequest()
-    request.method, request.path = scope.method, scope.path
+    request.method, request.path = asked.method, asked.path
     names = ("accept", "accept-encoding", "accept-language", "if-modified-since", "if-none-match")
-    given = {name: scope.headers.get(name) for name in names}
+    given = {name: asked.headers.get(name) for name in names}
     request.META |= {
         f"HTTP_{name.upper().replace('-', '_')}": value for name, value in given.items() if value
     }
-    request.COOKIES = parse_cookie(scope.headers.get("cookie") or "")
+    request.COOKIES = parse_cookie(asked.headers.get("cookie") or "")
     return request
 
 

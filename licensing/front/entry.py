@@ -1,4 +1,4 @@
-"""What granian loads: Django is set up before anything of ours is imported."""
+"""The front as its process runs it: Django is set up before anything of ours is imported."""
 
 import gc
 import os
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def application() -> "Front":
-    """The one RSGI application of this process."""
+    """The one application of this process."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "keymanager.settings")
     # The loop's own thread writes: waiting for a thread to do it costs a third of the throughput.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"

@@ -6,12 +6,11 @@ Pages cost the interpreter milliseconds each; in a process of their own they tak
 import asyncio
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
-from urllib.parse import quote
 
 import urllib3
 
 from . import away
+from .http import Request
 
 # Names the front to the pages' process, which trusts `X-Forwarded-For` from nobody else.
 FRONT_HEADER = "x-keymanager-front"
@@ -19,6 +18,7 @@ FRONT_HEADER = "x-keymanager-front"
 _NOT_PASSED_ON = frozenset(
     (
         "connection",
+        "expect",
         "keep-alive",
         "te",
         "trailer",
@@ -38,10 +38,6 @@ THREADS = 16
 PATIENCE = 40
 
 
-class BodyTooLarge(Exception):
-    """The caller sends more than any page takes."""
-
-
 class Relay:
     """A pool of kept connections to the pages' process on loopback."""
 
@@ -58,27 +54,23 @@ class Relay:
         self._are_away = False
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="relay")
 
-    async def carry(self, scope: Any, proto: Any) -> None:
-        """Carry one RSGI request to the pages and their answer back."""
-        try:
-            body = await read_body(proto, MAX_BODY)
-        except BodyTooLarge:
-            proto.response_str(
-                413, [("content-type", "text/plain; charset=utf-8")], "The body is too large.\n"
-            )
+    async def carry(self, request: Request) -> None:
+        """Carry a request to the pages and their answer back."""
+        if len(request.body) > MAX_BODY:
+            request.answer(413, [("content-type", "text/plain; charset=utf-8")], b"The body is too large.\n")
             return
         loop = asyncio.get_running_loop()
         try:
-            answer = await loop.run_in_executor(self._threads, self._ask, scope, body)
+            answer = await loop.run_in_executor(self._threads, self._ask, request)
         except urllib3.exceptions.HTTPError as error:
             reason = getattr(error, "reason", None)
             self._are_away = isinstance(reason, urllib3.exceptions.NewConnectionError)
             # By a thread too: what is made here must not keep the leases waiting.
-            proto.response_bytes(*await loop.run_in_executor(self._threads, away.reply, scope))
+            request.answer(*await loop.run_in_executor(self._threads, away.reply, request))
             return
         self._are_away = False
         try:
-            await self._give_back(answer, proto, loop)
+            await self._give_back(answer, request, loop)
         finally:
             answer.release_conn()
 
@@ -87,23 +79,17 @@ class Relay:
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._pool.close()
 
-    def _ask(self, scope: Any, body: bytes) -> urllib3.BaseHTTPResponse:
-        # RSGI hands the path over decoded.
-        target = quote(scope.path, safe="/:@!$&'()*+,;=~")
-        if scope.query_string:
-            target += f"?{scope.query_string}"
-        headers = urllib3.HTTPHeaderDict()
-        for name, value in passed_on(scope.headers.items(), _FORGED):
-            headers.add(name, value)
+    def _ask(self, request: Request) -> urllib3.BaseHTTPResponse:
+        headers = dict(passed_on(request.headers.items(), _FORGED))
         headers[FRONT_HEADER] = self._secret
-        headers["x-forwarded-for"] = address_of(scope.client)
-        headers["x-forwarded-proto"] = scope.scheme
+        headers["x-forwarded-for"] = address_of(request.client)
+        headers["x-forwarded-proto"] = request.scheme
         # Where somebody has waited in vain nobody else need: in an outage they would use up the threads.
         attempts = 0 if self._are_away else self._patience
         return self._pool.urlopen(
-            scope.method,
-            target,
-            body=body or None,
+            request.method,
+            request.target,
+            body=request.body or None,
             headers=headers,
             retries=urllib3.Retry(
                 total=None,
@@ -121,52 +107,38 @@ class Relay:
         )
 
     async def _give_back(
-        self, answer: urllib3.BaseHTTPResponse, proto: Any, loop: asyncio.AbstractEventLoop
+        self, answer: urllib3.BaseHTTPResponse, request: Request, loop: asyncio.AbstractEventLoop
     ) -> None:
         headers = list(passed_on(answer.headers.items()))
-        first = await loop.run_in_executor(self._threads, answer.read, CHUNK)
-        if len(first) < CHUNK:
-            proto.response_bytes(answer.status, headers, first)
+        part = await loop.run_in_executor(self._threads, answer.read, CHUNK)
+        if len(part) < CHUNK:
+            request.answer(answer.status, headers, part)
             return
-        stream = proto.response_stream(answer.status, headers)
-        while first:
-            await stream.send_bytes(first)
-            first = await loop.run_in_executor(self._threads, answer.read, CHUNK)
+        stream = request.stream(answer.status, headers)
+        try:
+            while part:
+                await stream.send_bytes(part)
+                part = await loop.run_in_executor(self._threads, answer.read, CHUNK)
+        except (ConnectionError, urllib3.exceptions.HTTPError):
+            # The one or the other is gone: nobody is to take what was sent for whole.
+            stream.abort()
+        else:
+            stream.close()
 
 
 def passed_on(
     headers: Iterable[tuple[str, str]], forged: frozenset[str] = frozenset()
 ) -> Iterable[tuple[str, str]]:
     """The headers that go on to the next hop, without those that only we may set."""
-    for name, value in headers:
-        lower = name.lower()
-        if lower not in _NOT_PASSED_ON and lower not in forged:
-            yield lower, value
-
-
-async def bounded_body(proto: Any, most: int) -> bytes:
-    """The body of an RSGI request; of one that has more than `most` bytes, as many and one more."""
-    try:
-        return await read_body(proto, most)
-    except BodyTooLarge:
-        return bytes(most + 1)
-
-
-async def read_body(proto: Any, most: int) -> bytes:
-    """The body of an RSGI request, however it is sent.
-
-    Raises:
-        BodyTooLarge: it has more than `most` bytes; the rest is not read.
-    """
-    parts, size = [], 0
-    async for part in proto:
-        size += len(part)
-        if size > most:
-            raise BodyTooLarge
-        parts.append(part)
-    return b"".join(parts)
+    given = [(name.lower(), value) for name, value in headers]
+    connection = next((value for name, value in given if name == "connection"), "")
+    named = {word.strip().lower() for word in connection.split(",")}
+    for lower, value in given:
+        if lower not in _NOT_PASSED_ON and lower not in forged and lower not in named:
+            # A value in several lines (obsolete, RFC 9112, 5.2) would be several headers.
+            yield lower, " ".join(value.split()) if "\n" in value else value
 
 
 def address_of(client: str) -> str:
-    """The address of RSGI's `address:port`."""
+    """The address of `address:port`."""
     return client.rpartition(":")[0].strip("[]")

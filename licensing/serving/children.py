@@ -59,9 +59,8 @@ def portal_children(options: Options) -> tuple[Child, Child, Child]:
     environment = environment_of(options)
     pages_port = free_port()
     between = {"KEYMANAGER_PAGES_PORT": str(pages_port), "KEYMANAGER_FRONT_SECRET": secrets.token_urlsafe(32)}
-    web = (*run_module(), "licensing.serving.web")
-    front = (*web, "front", "--host", options.host, "--port", str(options.port))
-    pages = (*web, "pages", "--host", "127.0.0.1", "--port", str(pages_port))
+    front = (*run_module(), "licensing.front", "--host", options.host, "--port", str(options.port))
+    pages = (*run_module(), "licensing.serving.pages", "--host", "127.0.0.1", "--port", str(pages_port))
     worker = (*run_module(), "manage", "worker")
     behind = f"http://127.0.0.1:{pages_port}/livez"
     return (

@@ -2,14 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from types import SimpleNamespace
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from django.db import connections
 from django.test import Client
+
+from licensing.front.http import Request, Stream
 
 
 @dataclass
@@ -57,31 +57,27 @@ class DjangoWay:
         return Reply(response.status_code, {k.lower(): v for k, v in response.items()}, response.content)
 
 
-@dataclass
-class Proto:
-    """The other half of an RSGI call."""
+class Line:
+    """Where a request came from: keeps the one answer."""
 
-    body: bytes
-    status: int = 0
-    headers: list[tuple[str, str]] = field(default_factory=list)
-    sent: bytes = b""
+    def __init__(self) -> None:
+        self.reply: Future[Reply] = Future()
 
-    async def __call__(self) -> bytes:
-        return self.body
+    def send(self, answer: bytes) -> None:
+        head, _, body = answer.partition(b"\r\n\r\n")
+        first, *fields = head.decode("latin-1").split("\r\n")
+        headers = dict(field.split(": ", 1) for field in fields)
+        self.reply.set_result(Reply(int(first.split()[1]), headers, body))
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for start in range(0, len(self.body), 4096):
-            yield self.body[start : start + 4096]
+    def fail(self, answer: bytes) -> None:
+        self.send(answer)
 
-    def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
-        self.status, self.headers, self.sent = status, headers, body
-
-    def response_empty(self, status: int, headers: list[tuple[str, str]]) -> None:
-        self.response_bytes(status, headers, b"")
+    def send_first(self, head: bytes, *, in_chunks: bool) -> Stream:
+        raise AssertionError("no answer here is long enough to be sent in parts")
 
 
 class FrontWay:
-    """As the front serves it: the same object that granian calls, on an event loop and a thread of its own.
+    """As the front serves it: the same object that its server calls, on a loop and a thread of its own.
 
     In the thread of the tests a browser's loop may be running.
     """
@@ -95,7 +91,7 @@ class FrontWay:
 
         self.loop = asyncio.new_event_loop()
         self.front = Front()
-        self.front.__rsgi_init__(self.loop)
+        self.front.start(self.loop)
 
     def close(self) -> None:
         # A process that ends takes its connections along; a thread that ends keeps its place in the pool.
@@ -104,27 +100,28 @@ class FrontWay:
         self.alone.shutdown()
 
     def _end(self) -> None:
-        self.front.__rsgi_del__(self.loop)
+        self.front.stop()
         self.loop.close()
         connections.close_all()
 
     def send(self, method: str, path: str, headers: dict[str, str], body: bytes, address: str) -> Reply:
-        path, _, query = path.partition("?")
         given = {"host": "127.0.0.1", "content-length": str(len(body)), **headers}
-        scope = SimpleNamespace(
-            method=method,
-            path=path,
-            query_string=query,
-            headers={name.lower(): value for name, value in given.items()},
-            client=f"{address}:50000",
-            authority=None,
+        line = Line()
+        request = Request(
+            line,
+            method,
+            path,
+            {name.lower(): value for name, value in given.items()},
+            # As the server cuts off what is too long.
+            body[: self.front.longest_body(path) + 1],
+            f"{address}:50000",
         )
-        proto = Proto(body)
-        self.alone.submit(self._answer, scope, proto).result()
-        return Reply(proto.status, dict(proto.headers), proto.sent)
+        self.alone.submit(self._answer, request, line).result()
+        return line.reply.result(0)
 
-    def _answer(self, scope: SimpleNamespace, proto: Proto) -> None:
-        self.loop.run_until_complete(asyncio.wait_for(self.front.__rsgi__(scope, proto), 20))
+    def _answer(self, request: Request, line: Line) -> None:
+        self.front.handle(request)
+        self.loop.run_until_complete(asyncio.wait_for(asyncio.wrap_future(line.reply, loop=self.loop), 20))
 
 
 @dataclass

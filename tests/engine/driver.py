@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.engine.asking import submitted
+
 AT_ONCE = 16
 
 
@@ -60,14 +62,14 @@ async def program(
         request = CheckoutRequest(
             client, wanted, (), f"PC-{number}", "anna", Program("ERP", "1"), None, f"key-{place}", "0" * 64
         )
-        lease = (await engine.submit(Work(Kind.CHECKOUT, request))).outcome.lease
+        lease = (await submitted(engine, Work(Kind.CHECKOUT, request))).outcome.lease
         os.write(acknowledged, f"T {lease.id}\n".encode())
         call = LeaseCall(client, lease.id)
         for _ in range(3):
             if engine.heartbeat(client, lease.id) is None:
-                await engine.submit(Work(Kind.HEARTBEAT, call))
+                await submitted(engine, Work(Kind.HEARTBEAT, call))
         if place % 3:
-            await engine.submit(Work(Kind.RETURN, call))
+            await submitted(engine, Work(Kind.RETURN, call))
             os.write(acknowledged, f"R {lease.id}\n".encode())
 
 

@@ -11,6 +11,7 @@ import pytest
 from licensing.engine.commit import SMALL, Busy, Failed, GroupCommit, Uncommitted
 from licensing.engine.crowd import IDLE_TURNS, MOST_TURNS, Crowd
 from licensing.operations.errors import Refused
+from tests.engine.asking import submitted
 
 
 def run(story: Callable[[], Awaitable[None]]) -> None:
@@ -30,11 +31,10 @@ def nothing() -> None:
 def at_once(
     work_out: Callable[[Sequence[int]], list[int]],
     commit: Callable[[], None] = nothing,
-    meanwhile: Callable[[], None] = nothing,
     committed: Callable[[], None] = nothing,
 ) -> Callable[[Sequence[int]], Uncommitted[int]]:
     """What carries batches out on the loop's thread."""
-    return lambda works: Uncommitted(work_out(works), commit, meanwhile, committed)
+    return lambda works: Uncommitted(work_out(works), commit, committed)
 
 
 def test_calls_that_are_ready_together_share_one_transaction() -> None:
@@ -46,7 +46,7 @@ def test_calls_that_are_ready_together_share_one_transaction() -> None:
             return doubled(works)
 
         engine = GroupCommit(asyncio.get_running_loop(), at_once(record), doubled)
-        outcomes = await asyncio.gather(*(engine.submit(work) for work in range(10)))
+        outcomes = await asyncio.gather(*(submitted(engine, work) for work in range(10)))
         assert outcomes == [2 * work for work in range(10)]
         assert batches == [list(range(10))]
 
@@ -56,7 +56,7 @@ def test_calls_that_are_ready_together_share_one_transaction() -> None:
 def test_one_call_alone_waits_for_nobody() -> None:
     async def story() -> None:
         engine = GroupCommit(asyncio.get_running_loop(), at_once(doubled), doubled)
-        future = engine.submit(21)
+        future = submitted(engine, 21)
         for _ in range(3):
             await asyncio.sleep(0)
         assert future.done()
@@ -76,7 +76,7 @@ def test_a_batch_waits_some_turns_for_as_many_calls_as_shared_the_last() -> None
         async def call(turns: int) -> object:
             for _ in range(turns):
                 await asyncio.sleep(0)
-            return await engine.submit(1)
+            return await submitted(engine, 1)
 
         engine = GroupCommit(asyncio.get_running_loop(), at_once(record), doubled)
         await asyncio.gather(call(0), call(0), call(0))
@@ -126,7 +126,7 @@ def test_every_batch_runs_in_one_context_and_so_on_one_connection() -> None:
             return doubled(works)
 
         async def call(work: int) -> object:
-            return await engine.submit(work)
+            return await submitted(engine, work)
 
         engine = GroupCommit(asyncio.get_running_loop(), at_once(record), doubled)
         for work in range(5):
@@ -148,9 +148,9 @@ def test_no_outcome_is_told_before_its_commit() -> None:
             return doubled(works)
 
         engine = GroupCommit(asyncio.get_running_loop(), None, slow)
-        first = engine.submit(1)
+        first = submitted(engine, 1)
         await asyncio.to_thread(started.wait, 10)
-        later = engine.submit(2)
+        later = submitted(engine, 2)
         await asyncio.sleep(0.05)
         assert not first.done()
         assert not later.done()
@@ -169,20 +169,24 @@ def test_a_full_batch_is_committed_beside_the_loop_and_told_afterwards() -> None
             assert may_commit.wait(10)
             told.append(f"committed on {threading.current_thread().name[:12]}")
 
-        carry_out = at_once(doubled, commit, lambda: told.append("meanwhile"), lambda: told.append("noted"))
+        def prepare(outcome: int) -> None:
+            told.append(f"prepared {outcome}")
+
+        carry_out = at_once(doubled, commit, lambda: told.append("noted"))
         engine = GroupCommit(asyncio.get_running_loop(), carry_out, doubled)
-        futures = [engine.submit(work) for work in range(SMALL + 1)]
+        futures = [submitted(engine, work, prepare) for work in range(SMALL + 1)]
+        prepared = [f"prepared {2 * work}" for work in range(SMALL + 1)]
         for _ in range(100):
             await asyncio.sleep(0)
-        later = engine.submit(100)
+        later = submitted(engine, 100)
         await asyncio.sleep(0.05)
         assert engine.is_committing
-        assert told == ["meanwhile"]
+        assert told == prepared
         assert not any(future.done() for future in [*futures, later])
         may_commit.set()
         assert await asyncio.gather(*futures) == [2 * work for work in range(SMALL + 1)]
         assert await later == 200
-        assert told[:3] == ["meanwhile", "committed on lease-writer", "noted"]
+        assert told[len(prepared) :][:2] == ["committed on lease-writer", "noted"]
         assert not engine.is_committing
 
     run(story)
@@ -193,7 +197,7 @@ def test_a_few_calls_are_committed_on_the_loop_s_own_thread() -> None:
         threads: list[object] = []
         carry_out = at_once(doubled, lambda: threads.append(threading.current_thread()))
         engine = GroupCommit(asyncio.get_running_loop(), carry_out, doubled)
-        await asyncio.gather(*(engine.submit(work) for work in range(SMALL)))
+        await asyncio.gather(*(submitted(engine, work) for work in range(SMALL)))
         assert threads == [threading.current_thread()]
 
     run(story)
@@ -207,9 +211,9 @@ def test_a_commit_that_fails_tells_nobody_and_the_batch_is_done_again_patiently(
         def fail() -> None:
             raise OSError("the disk is full")
 
-        carry_out = at_once(lambda works: [0 for _ in works], fail, nothing, lambda: noted.append("noted"))
+        carry_out = at_once(lambda works: [0 for _ in works], fail, lambda: noted.append("noted"))
         engine = GroupCommit(asyncio.get_running_loop(), carry_out, doubled)
-        outcomes = await asyncio.gather(*(engine.submit(work) for work in range(calls)))
+        outcomes = await asyncio.gather(*(submitted(engine, work) for work in range(calls)))
         assert outcomes == [2 * work for work in range(calls)]
         assert not noted
 
@@ -229,7 +233,7 @@ def test_a_lock_held_elsewhere_moves_the_batch_to_the_thread_and_leaves_the_loop
             return doubled(works)
 
         engine = GroupCommit(asyncio.get_running_loop(), at_once(busy), waits)
-        future = engine.submit(4)
+        future = submitted(engine, 4)
         while turns < 100:
             await asyncio.sleep(0)
             turns += 1
@@ -248,7 +252,7 @@ def test_an_error_of_one_call_touches_no_other() -> None:
             return doubled(works)
 
         engine = GroupCommit(asyncio.get_running_loop(), at_once(touchy), touchy)
-        outcomes = await asyncio.gather(*(engine.submit(work) for work in range(6)))
+        outcomes = await asyncio.gather(*(submitted(engine, work) for work in range(6)))
         assert [outcomes[work] for work in (0, 1, 2, 4, 5)] == [0, 2, 4, 8, 10]
         assert isinstance(outcomes[3], Failed)
 
@@ -261,7 +265,7 @@ def test_a_database_that_stays_locked_refuses_the_whole_batch() -> None:
             raise Refused("unavailable", retry_after=1)
 
         engine = GroupCommit(asyncio.get_running_loop(), None, locked)
-        outcomes = await asyncio.gather(engine.submit(1), engine.submit(2))
+        outcomes = await asyncio.gather(submitted(engine, 1), submitted(engine, 2))
         assert [outcome.code for outcome in outcomes if isinstance(outcome, Refused)] == ["unavailable"] * 2
 
     run(story)
@@ -270,11 +274,11 @@ def test_a_database_that_stays_locked_refuses_the_whole_batch() -> None:
 def test_a_full_queue_refuses_at_once() -> None:
     async def story() -> None:
         engine = GroupCommit(asyncio.get_running_loop(), at_once(doubled), doubled, most_waiting=2)
-        kept = [engine.submit(1), engine.submit(2)]
+        kept = [submitted(engine, 1), submitted(engine, 2)]
         with pytest.raises(Refused, match="unavailable"):
-            engine.submit(3)
+            submitted(engine, 3)
         assert await asyncio.gather(*kept) == [2, 4]
-        assert await engine.submit(3) == 6
+        assert await submitted(engine, 3) == 6
 
     run(story)
 
@@ -288,17 +292,23 @@ def test_a_batch_has_an_upper_size() -> None:
             return doubled(works)
 
         engine = GroupCommit(asyncio.get_running_loop(), at_once(record), doubled, most_in_batch=4)
-        await asyncio.gather(*(engine.submit(work) for work in range(10)))
+        await asyncio.gather(*(submitted(engine, work) for work in range(10)))
         assert sizes == [4, 4, 2]
 
     run(story)
 
 
-def test_a_caller_that_went_away_disturbs_nobody() -> None:
+def test_what_one_cannot_prepare_touches_no_neighbour() -> None:
     async def story() -> None:
+        def prepare(outcome: int) -> None:
+            prepared.append(outcome)
+            if outcome == 2:
+                raise ZeroDivisionError
+
+        prepared: list[int] = []
         engine = GroupCommit(asyncio.get_running_loop(), at_once(doubled), doubled)
-        gone, here = engine.submit(1), engine.submit(2)
-        gone.cancel()
-        assert await here == 4
+        works = range(SMALL + 1)
+        outcomes = await asyncio.gather(*(submitted(engine, work, prepare) for work in works))
+        assert outcomes == prepared == doubled(works)
 
     run(story)

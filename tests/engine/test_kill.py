@@ -68,7 +68,7 @@ class Portal:
 
     def kill_web(self) -> float:
         """Kill the process that serves the port; how many seconds until another one answers."""
-        front = self.serve.child("licensing.serving.web", "front")
+        front = self.serve.child("licensing.front")
         for process in [*front.children(recursive=True), front]:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()

@@ -12,8 +12,8 @@ import pytest
 from django.db import connection, connections
 
 from licensing.engine import batch, recent
-from licensing.engine.batch import Batches, Done, Kind, Work
-from licensing.engine.commit import SMALL, Busy
+from licensing.engine.batch import Batches, Kind, Work
+from licensing.engine.commit import Busy
 from licensing.engine.engine import Engine
 from licensing.engine.recent import AHEAD, Recent
 from licensing.models import Lease
@@ -21,7 +21,8 @@ from licensing.operations import leases
 from licensing.operations.actors import COMMAND
 from licensing.operations.errors import Refused
 from licensing.operations.lease_values import HeldLease, LeaseCall
-from tests.factories import KEY, NOW, Portal, make_client, module, request, take
+from tests.engine.asking import submitted
+from tests.factories import KEY, NOW, Portal, make_client, module, take
 
 pytestmark = [pytest.mark.sqlite_only, pytest.mark.django_db(transaction=True)]
 
@@ -53,7 +54,7 @@ class Play:
 
     async def call(self, kind: Kind) -> Any:
         """Submit a call; its outcome, a refusal raised."""
-        done = await self.engine.submit(Work(kind, LeaseCall(self.client_id, self.lease_id)))
+        done = await submitted(self.engine, Work(kind, LeaseCall(self.client_id, self.lease_id)))
         outcome = getattr(done, "outcome", done)
         if isinstance(outcome, Refused):
             raise outcome
@@ -189,30 +190,6 @@ def test_memory_answers_nothing_while_a_batch_is_being_committed(
         assert await on.at_once() is not None
 
     play(portal, story)
-
-
-def test_an_answer_that_cannot_be_written_touches_no_neighbour(portal: Portal) -> None:
-    portal.accept(KEY, [module("HANDEL", 5)])
-    client = make_client()
-
-    def written(work: Work, done: Done) -> str:
-        if work.call.user == "nobody":
-            raise ZeroDivisionError
-        return "written"
-
-    async def story() -> None:
-        engine = Engine(asyncio.get_running_loop(), lambda: NOW, written=written)
-        users = ["anna", "nobody", *map(str, range(SMALL))]
-        try:
-            calls = [request(client, "HANDEL", user=user) for user in users]
-            works = [Work(Kind.CHECKOUT, call) for call in calls]
-            answers = [done.answer for done in await asyncio.gather(*map(engine.submit, works))]  # type: ignore[union-attr]
-        finally:
-            engine.close()
-            connection.close()
-        assert answers == ["written", None, *["written"] * SMALL]
-
-    asyncio.run(story())
 
 
 def test_memory_answers_the_lease_s_own_client_alone(portal: Portal) -> None:

@@ -5,15 +5,15 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from licensing.front import away
+from licensing.front.http import Request
 from licensing.front.relay import Relay
 from licensing.serving.ports import free_port
-from tests.api.calling import Proto
+from tests.api.calling import Line
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 PLAIN = b"The pages are being started; try again in a moment.\n"
@@ -45,12 +45,12 @@ def ask(port: int) -> Iterator[Ask]:
 
     def carry(path: str = "/leases", method: str = "GET", **headers: str) -> tuple[int, dict[str, str], str]:
         given = {name.replace("_", "-"): value for name, value in headers.items()}
-        scope = SimpleNamespace(
-            method=method, path=path, query_string="", headers=given, client="127.0.0.1:50000", scheme="http"
-        )
-        proto = Proto(b"")
-        asyncio.run(relay.carry(scope, proto))
-        return proto.status, dict(proto.headers), proto.sent.decode()
+        line = Line()
+        asyncio.run(relay.carry(Request(line, method, path, given, client="127.0.0.1:50000")))
+        reply = line.reply.result(0)
+        # What the server adds to every answer is none of the relay's business.
+        own = {n: v for n, v in reply.headers.items() if n not in ("date", "content-length")}
+        return reply.status, own, reply.body.decode()
 
     yield carry
     relay.close()

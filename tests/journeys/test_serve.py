@@ -143,8 +143,8 @@ def test_a_second_serve_on_the_folder_is_refused_in_one_line(demo: Demo) -> None
 
 def test_pages_and_worker_give_way_to_lease_calls(demo: Demo) -> None:
     ours = psutil.Process().nice()
-    assert all(process.nice() == ours for process in family_of(demo.child("front")))
-    for name in ("pages", "worker"):
+    assert all(process.nice() == ours for process in family_of(demo.child("licensing.front")))
+    for name in ("licensing.serving.pages", "worker"):
         assert all(process.nice() > ours for process in family_of(demo.child(name)))
 
 
@@ -159,7 +159,7 @@ def test_a_port_that_is_taken_is_refused_in_one_line(demo: Demo, tmp_path: Path)
     assert told.stderr == expected
 
 
-@pytest.mark.parametrize("module", ["front", "pages", "worker", "authority"])
+@pytest.mark.parametrize("module", ["licensing.front", "licensing.serving.pages", "worker", "authority"])
 def test_a_child_that_is_killed_is_started_again(demo: Demo, module: str) -> None:
     killed = demo.child(module)
     family = family_of(killed)

@@ -1,0 +1,242 @@
+"""The requests of one connection as they come in: llhttp (by httptools) parses, the rest is seen to here.
+
+llhttp is strict about what is no HTTP. What is HTTP, but not for us, or could be read in two ways by us and
+by a proxy before us, is refused here (RFC 9112, 3.2, 5 and 6).
+"""
+
+from collections import deque
+from collections.abc import Callable
+from functools import lru_cache
+
+import httptools
+
+from .http import Line, Request, addressed
+
+# How much may come without one byte of a body: a head, the sizes of chunks, trailers.
+LONGEST_HEAD = 64 * 1024
+MOST_REPEATED = 100
+# How long the head of a request may take, the pause between two parts of one, and between two requests.
+HEAD_SECONDS, SILENCE_SECONDS, IDLE_SECONDS = 30.0, 30.0, 3600.0
+# What says where a request ends, and what comes after it.
+_FRAMING = ("connection", "content-length", "transfer-encoding")
+
+
+class Unfit(Exception):
+    """A request that nobody answers but with this status and sentence."""
+
+    def __init__(self, status: int, why: str) -> None:
+        super().__init__(status, why)
+        self.status, self.why = status, why
+
+
+class Incoming:
+    """The request that is being heard; `whole` are those that were, in their order."""
+
+    _headers: dict[str, str]
+    _in_body: bool
+    _body: bytes | bytearray
+
+    def __init__(
+        self,
+        line: Line,
+        longest_body: Callable[[str], int],
+        go_on: Callable[[], None],
+        scheme: str,
+        now: float,
+    ) -> None:
+        self._line, self._longest_body, self._go_on, self._scheme = line, longest_body, go_on, scheme
+        self._parser = httptools.HttpRequestParser(self)
+        self.client = ""
+        self.whole: deque[Request] = deque()
+        # Whether nothing more is heard: what comes after cannot be told from the rest of what was refused.
+        self.is_over = False
+        self._unfit: Unfit | None = None
+        # When something was last heard, and when the message under way began.
+        self._heard = self._began = now
+        # How much of the message under way was heard since it began, or since its last part of a body.
+        self._size = 0
+        self._begin()
+
+    def feed(self, data: bytes, now: float) -> None:
+        """Take what came.
+
+        Raises:
+            Unfit: it is no request, or none for us; nothing more is heard.
+        """
+        self._heard = now
+        if not self._size:
+            self._began = now
+        try:
+            for at in range(0, len(data), LONGEST_HEAD):
+                self._parse(data[at : at + LONGEST_HEAD])
+        except httptools.HttpParserError:
+            if not self.is_over:
+                self.is_over = True
+                raise self._unfit or Unfit(400, "This is not an HTTP request.\n") from None
+
+    def is_too_slow(self, now: float) -> bool:
+        """Whether who speaks has been silent for too long."""
+        silent = now - self._heard
+        if not self._size:
+            return silent > IDLE_SECONDS
+        return silent > SILENCE_SECONDS or (not self._in_body and now - self._began > HEAD_SECONDS)
+
+    def excuse(self, now: float) -> None:
+        """Nobody listened up to now: what came meanwhile is not late."""
+        self._heard = self._began = now
+
+    def end(self) -> None:
+        """The connection is gone: leave no cycle to the garbage collector."""
+        self.is_over = True
+        self.whole.clear()
+        del self._parser, self._line, self._go_on
+
+    # What the parser tells. What is raised here comes out of it as an HttpParserError.
+
+    def on_url(self, url: bytes) -> None:
+        """A part of the target."""
+        self._url += url
+        if not self._size:
+            # It came in one piece with the request before.
+            self._size, self._began = 1, self._heard
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header."""
+        key = _name(name)
+        if self._in_body or not key:
+            # After the body come trailers: they are nobody's headers.
+            return
+        text = value.decode("latin-1").rstrip(" \t")
+        self._headers[key] = self._joined(key, text) if key in self._headers else text
+
+    def on_headers_complete(self) -> None:
+        """The head is whole."""
+        if self._in_body:
+            # It was before: see `_speak_on`.
+            return
+        self._in_body = True
+        headers, version = self._headers, self._parser.get_http_version()
+        self._method, self._is_new = self._parser.get_method().decode(), version == "1.1"
+        if not self._is_new and version != "1.0":
+            self._refuse(505, "Only HTTP/1.1 and HTTP/1.0 are spoken here.\n")
+        if self._method == "CONNECT":
+            self._refuse(501, "This is no proxy.\n")
+        self._target, host = addressed(self._url.decode("latin-1"))
+        if host is not None:
+            headers["host"] = host
+        elif self._is_new and "host" not in headers:
+            self._refuse(400, "The request names no host.\n")
+        if "transfer-encoding" in headers:
+            self._check_coding(headers["transfer-encoding"])
+        if "expect" in headers:
+            self._expect(headers["expect"])
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body."""
+        if not self._body:
+            self._room = self._longest_body(self._target)
+            self._body = body
+        elif isinstance(self._body, bytearray):
+            self._body += body
+        else:
+            # Most bodies come in one part. Thousands of small ones would be copied thousands of times.
+            self._body = bytearray(self._body + body)
+        self._size = 1
+        if len(self._body) > self._room:
+            self._cut_off()
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        if not self._parser.should_upgrade():
+            self._complete(is_kept=self._parser.should_keep_alive())
+
+    # Its own.
+
+    def _begin(self) -> None:
+        self._url = b""
+        self._headers = {}
+        self._in_body = False
+        self._body = b""
+        self._repeated = 0
+
+    def _parse(self, data: bytes) -> None:
+        self._size += len(data)
+        while data:
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                self._speak_on()
+                data = data[upgrade.args[0] :]
+            else:
+                break
+        if self._size > LONGEST_HEAD:
+            self._refuse(431, "The head of the request is too long.\n")
+
+    def _speak_on(self) -> None:
+        """Go on in HTTP/1.1, where somebody would rather speak another protocol.
+
+        The parser leaves the body, if there is one, to that other protocol: a new parser is told the same
+        head without such a wish.
+        """
+        version = "1.1" if self._is_new else "1.0"
+        fields = [f"{name}: {self._headers[name]}\r\n" for name in _FRAMING if name in self._headers]
+        self._parser = httptools.HttpRequestParser(self)
+        self._parser.feed_data(f"{self._method} / HTTP/{version}\r\n{''.join(fields)}\r\n".encode("latin-1"))
+
+    def _joined(self, key: str, text: str) -> str:
+        self._repeated += 1
+        if key == "host":
+            self._refuse(400, "The request names more than one host.\n")
+        if self._repeated > MOST_REPEATED:
+            # Each is joined to all before it: thousands would take seconds.
+            self._refuse(431, "Too many headers are repeated.\n")
+        return f"{self._headers[key]}{'; ' if key == 'cookie' else ', '}{text}"
+
+    def _check_coding(self, coding: str) -> None:
+        if not self._is_new:
+            self._refuse(400, "HTTP/1.0 knows no chunks.\n")
+        if "," in coding:
+            self._refuse(501, "A body may be sent in chunks, but not compressed.\n")
+
+    def _expect(self, expectation: str) -> None:
+        if not self._is_new or expectation.lower() != "100-continue":
+            return
+        self._room = self._longest_body(self._target)
+        if int(self._headers.get("content-length", "0")) > self._room:
+            # Nobody need send it.
+            self._cut_off()
+        self._go_on()
+
+    def _cut_off(self) -> None:
+        """Take the request as it is, longer than allowed, and hear nothing more."""
+        self._body = bytes(self._room + 1)
+        self._complete(is_kept=False)
+        self.is_over = True
+        raise httptools.HttpParserError
+
+    def _refuse(self, status: int, why: str) -> None:
+        self._unfit = Unfit(status, why)
+        raise httptools.HttpParserError
+
+    def _complete(self, *, is_kept: bool) -> None:
+        self.whole.append(
+            Request(
+                self._line,
+                self._method,
+                self._target,
+                self._headers,
+                bytes(self._body),
+                self.client,
+                self._scheme,
+                is_new=self._is_new,
+                is_kept=is_kept,
+            )
+        )
+        self._size = 0
+        self._begin()
+
+
+@lru_cache(maxsize=512)
+def _name(name: bytes) -> str:
+    """A header's name; none for one that the pages could not tell from another (WSGI makes `-` a `_`)."""
+    return "" if b"_" in name else name.decode("latin-1").lower()
