@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.db.backends.utils import CursorWrapper
 
@@ -112,7 +113,7 @@ class _Batch:
         if body != request.body_sha256:
             self._refuse(request, Refusal("idempotency_key_reused"))
             return
-        self.outcomes.append(Checkout(held_lease(row, self.terms, self.now), replayed=True))
+        self.outcomes.append(Checkout(partial(held_lease, row, self.terms, self.now), replayed=True))
 
     def _refuse(self, request: CheckoutRequest, refusal: Refusal) -> None:
         self.refused.append((request, refusal))
@@ -177,15 +178,16 @@ class _Batch:
                 picked.append(offer)
         lease_id = self.ids.pop()
         claims = tuple([self._take(offer, lease_id) for offer in picked])
-        expires_at = min(self.now + self.terms.inactivity, *[offer.ends_at for offer in picked])
+        limit = min([offer.ends_at for offer in picked])
+        expires_at = min(self.now + self.terms.inactivity, limit)
         row = LeaseRow(
             lease_id, request.client_id, request.user, request.workstation, claims, tuple(not_taken), {},
-            self.now, self.now, expires_at, _ends_as(picked, expires_at), None, "",
+            self.now, self.now, expires_at, _ends_as(picked, expires_at), None, "", limit,
         )  # fmt: skip
         self.given.append((request, row))
         if request.idempotency_key is not None:
             self.repeated[request.client_id, request.idempotency_key] = (row, request.body_sha256)
-        self.outcomes.append(Checkout(held_lease(row, self.terms, self.now), replayed=False))
+        self.outcomes.append(Checkout(partial(held_lease, row, self.terms, self.now), replayed=False))
 
     def _take(self, offer: Offer, lease_id: str) -> Claim:
         stock = self.stock[offer.place]

@@ -39,7 +39,7 @@ def run_heartbeat(
     return [told(rows.get(call.key), call, terms, now, live_only=True) for call in calls]
 
 
-class Beating(msgspec.Struct):
+class Beating(msgspec.Struct, gc=False):
     """What heartbeats tell of a live lease whose next ones change nothing but its end, as it is now.
 
     That holds as long as nobody else writes to the lease. `written_until` is the end that the database has.

@@ -17,7 +17,7 @@ from .terms import Terms
 Part = TypeVar("Part")
 
 
-class Claim(msgspec.Struct, frozen=True):
+class Claim(msgspec.Struct, frozen=True, gc=False):
     """A module of a lease as it was given: `seat` is None where seats are not counted."""
 
     code: str
@@ -25,14 +25,14 @@ class Claim(msgspec.Struct, frozen=True):
     seat: int | None
 
 
-class NotTaken(msgspec.Struct, frozen=True):
+class NotTaken(msgspec.Struct, frozen=True, gc=False):
     """An optional module that was not given, and why."""
 
     code: str
     reason: str
 
 
-class LeaseRow(msgspec.Struct):
+class LeaseRow(msgspec.Struct, gc=False):
     """One lease's row. `withdrawn` has the instants at which seats end that the vendor took away.
 
     `limit` is no column: see `HeldLease`.

@@ -1,10 +1,11 @@
 """What goes into the lease operations and what comes out of them: plain values.
 
-They are msgspec's, for those are made several times as fast as dataclasses, and a batch makes many.
+They are msgspec's, for those are made several times as fast as dataclasses, and a batch makes many. None can
+be part of a cycle: the garbage collector need not look through them (`gc=False`).
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 
 import msgspec
@@ -35,7 +36,7 @@ def hex_of(lease_id: str) -> str:
     return lease_id.replace("-", "")
 
 
-class Program(msgspec.Struct, frozen=True):
+class Program(msgspec.Struct, frozen=True, gc=False):
     """The ERP program that asks; `built_on` decides whether a module's warranty covers it."""
 
     name: str
@@ -43,7 +44,7 @@ class Program(msgspec.Struct, frozen=True):
     built_on: date | None = None
 
 
-class CheckoutRequest(msgspec.Struct, frozen=True):
+class CheckoutRequest(msgspec.Struct, frozen=True, gc=False):
     """One log-in: `modules` all or none, each of `optional` if it can be had.
 
     The codes of both lists are different. `key` asks for the modules of that key alone; `idempotency_key`
@@ -61,7 +62,7 @@ class CheckoutRequest(msgspec.Struct, frozen=True):
     body_sha256: str = ""
 
 
-class LeaseCall(msgspec.Struct, frozen=True):
+class LeaseCall(msgspec.Struct, frozen=True, gc=False):
     """A call on one lease by one ERP client; the id as `HeldLease` has it."""
 
     client_id: int
@@ -73,7 +74,7 @@ class LeaseCall(msgspec.Struct, frozen=True):
         return hex_of(self.lease_id)
 
 
-class HeldModule(msgspec.Struct, frozen=True):
+class HeldModule(msgspec.Struct, frozen=True, gc=False):
     """A module of a lease: `seat` is None where seats are not counted; both dates are last good days."""
 
     code: str
@@ -83,7 +84,7 @@ class HeldModule(msgspec.Struct, frozen=True):
     warranty_until: date | None
 
 
-class HeldLease(msgspec.Struct, frozen=True):
+class HeldLease(msgspec.Struct, frozen=True, gc=False):
     """A lease as it is now; `id` is a UUID's text.
 
     `withdrawn` names the modules that the vendor took away; `contact_deadline` is the earliest moment at
@@ -110,7 +111,7 @@ class HeldLease(msgspec.Struct, frozen=True):
     limit: datetime | None = None
 
 
-class Promise(msgspec.Struct, frozen=True):
+class Promise(msgspec.Struct, frozen=True, gc=False):
     """That a lease lives until `until`, unless something else ends it: not written down yet.
 
     `heard_at`: when its program sent the heartbeat to which that was the answer.
@@ -126,8 +127,20 @@ class Promise(msgspec.Struct, frozen=True):
         return hex_of(self.lease_id)
 
 
-class Checkout(msgspec.Struct, frozen=True):
-    """A lease given, or given before for the same idempotency key (`replayed`)."""
+class Checkout(msgspec.Struct, gc=False):
+    """A lease given, or given before for the same idempotency key (`replayed`).
 
-    lease: HeldLease
+    `make` makes the lease as it is told: when it is first asked for, which the engine does while the batch is
+    being committed.
+    """
+
+    make: Callable[[], HeldLease]
     replayed: bool
+    _made: HeldLease | None = None
+
+    @property
+    def lease(self) -> HeldLease:
+        """The lease."""
+        if self._made is None:
+            self._made = self.make()
+        return self._made

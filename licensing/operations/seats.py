@@ -36,7 +36,7 @@ class Stock:
         return None, self.next_number - 1
 
 
-class TakenSeat(msgspec.Struct, frozen=True):
+class TakenSeat(msgspec.Struct, frozen=True, gc=False):
     """A seat given to a lease in this batch."""
 
     seat_id: int | None

@@ -3,6 +3,7 @@
 from datetime import date, datetime, timedelta
 from uuid import RFC_4122, UUID
 
+import msgspec
 import pytest
 
 from licensing.models import Configuration, ErpClient, Lease, Refusal
@@ -169,7 +170,7 @@ def test_optional_module_is_taken_if_it_can_be(portal: Portal, client: ErpClient
         ("OLD", "module_expired"),
         ("WAR", "warranty_expired"),
     )
-    assert look(LeaseCall(client.pk, lease.id), NOW) == lease
+    assert look(LeaseCall(client.pk, lease.id), NOW) == msgspec.structs.replace(lease, limit=None)
 
 
 def test_optional_module_is_looked_for_on_the_key_asked_alone(portal: Portal, client: ErpClient) -> None:
@@ -465,7 +466,7 @@ def test_repeated_call_gives_the_same_lease_and_takes_nothing_more(portal: Porta
     assert isinstance(first, Checkout)
     assert isinstance(second, Checkout)
     assert (first.replayed, second.replayed) == (False, True)
-    assert second.lease == first.lease
+    assert second.lease == msgspec.structs.replace(first.lease, limit=None)
     assert Lease.objects.count() == 1
 
 

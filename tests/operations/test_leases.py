@@ -353,6 +353,19 @@ def on(lease: HeldLease) -> Beating:
     return found
 
 
+def test_first_heartbeat_of_a_lease_may_be_reckoned_up_to_the_first_bound_of_its_modules(
+    portal: Portal, client: ErpClient
+) -> None:
+    deadline = NOW + timedelta(hours=1)
+    portal.accept(KEY, [module("HANDEL")], life=timedelta(hours=5))
+    portal.accept(OTHER_KEY, [module("KASA")], life=deadline - NOW)
+    lease = take(client, "HANDEL", "KASA")
+    assert not on(lease).prolong(deadline - INACTIVITY, FAR), "its end has another reason then"
+    later = deadline - INACTIVITY - timedelta(microseconds=1)
+    assert (given := on(lease)).prolong(later, FAR)
+    assert given.expires_at == beat(client, lease, later).expires_at
+
+
 def test_heartbeat_after_a_heartbeat_may_be_reckoned_while_it_changes_nothing_but_the_end(
     portal: Portal, client: ErpClient
 ) -> None:
@@ -372,6 +385,6 @@ def test_heartbeat_after_a_heartbeat_may_be_reckoned_while_it_changes_nothing_bu
         assert getattr(again, name) == getattr(heard, name), "what the answer tells"
     assert again.prolong(NOW, FAR)
     assert again.expires_at == heard.expires_at, "an earlier moment takes nothing away"
-    assert beating(client.pk, take(client)) is None, "no heartbeat has judged it yet"
+    assert beating(client.pk, look(LeaseCall(client.pk, first.id), later)) is None, "nobody has judged it now"
     portal.accept(KEY, [module("HANDEL", 5)], later, life=deadline - later)
     assert beating(client.pk, beat(client, first, later)) is None, "a seat of it was taken away"
