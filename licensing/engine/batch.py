@@ -78,6 +78,8 @@ class Batches:
         self._database: BaseDatabaseWrapper | None = None
         self.recent: Recent | None = None
         self._own: Any = None
+        # What `others` saw last: the connection and its `data_version`, and what it gave.
+        self._others: tuple[Hashable, Hashable] = (None, None)
         self._terms: Terms | None = None
 
     def at_once(self, works: Sequence[Work]) -> Uncommitted[Done]:
@@ -97,11 +99,7 @@ class Batches:
         except OperationalError as error:
             raise Busy from error
 
-        def committed() -> None:
-            if recent is not None:
-                _note(recent, works, done)
-
-        return Uncommitted(done, opened.commit, committed)
+        return Uncommitted(done, opened.commit)
 
     def patiently(self, works: Sequence[Work]) -> list[Done]:
         """Waiting for the lock as long as the database lets us.
@@ -111,15 +109,22 @@ class Batches:
         """
         return in_transaction(lambda cursor: self._carry_out(cursor, works))
 
-    def data_version(self) -> Hashable | None:
-        """What changes whenever another connection than `at_once`'s has committed; None where nobody knows.
+    def others(self) -> Hashable | None:
+        """What changes whenever anybody else has changed what is kept of leases; None where nobody knows.
 
-        SQLite, "PRAGMA data_version": the numbers of two connections have nothing to do with each other.
+        Whoever ends a lease from outside the engine raises the installation's `version`, as whoever changes
+        what leases depend on does. It can only have changed where another connection has committed anything:
+        SQLite tells that without reading a page ("PRAGMA data_version"; it differs between connections).
         """
+        own = self._own
         try:
-            return self._own, self._own.execute("PRAGMA data_version").fetchone()[0]
+            seen = own, own.execute("PRAGMA data_version").fetchone()[0]
+            if seen != self._others[0]:
+                version = own.execute("SELECT version FROM licensing_installation WHERE id = 1").fetchone()
+                self._others = seen, (own, version)
         except (AttributeError, sqlite3.Error):
             return None
+        return self._others[1]
 
     def _never_waiting(self) -> BaseDatabaseWrapper:
         """The loop's connection, which refuses at once where it would have to wait for a lock."""
@@ -177,14 +182,6 @@ class Batches:
         self._terms = terms = read_terms()
         self._changed()
         return terms
-
-
-def _note(recent: Recent, works: Sequence[Work], done: Sequence[Done]) -> None:
-    for work, became in zip(works, done, strict=True):
-        if work.kind is Kind.RETURN:
-            recent.forget(work.call.lease_id)
-        elif work.kind is Kind.HEARTBEAT and isinstance(became.outcome, HeldLease):
-            recent.keep(work.call.client_id, became.outcome)
 
 
 def _run(

@@ -38,13 +38,11 @@ class Busy(Exception):
 class Uncommitted(Generic[Outcome]):
     """A batch that was carried out on the loop's thread, and whose transaction is still open.
 
-    `commit` may be called on another thread; it raises where nothing was kept. `committed` is called on the
-    loop's thread after it, before anybody is told.
+    `commit` may be called on another thread; it raises where nothing was kept.
     """
 
     outcomes: Sequence[Outcome]
     commit: Callable[[], None]
-    committed: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +66,10 @@ class Asker(Protocol[Told_contra]):
 Batch = list[tuple[Work, Asker[Outcome]]]
 
 
+def _nothing(*_told: object) -> None:
+    pass
+
+
 class GroupCommit(Generic[Work, Outcome]):
     """Gathers works, carries them out in batches, and hands each its outcome.
 
@@ -77,6 +79,8 @@ class GroupCommit(Generic[Work, Outcome]):
         at_once: carries a batch out on the event loop's thread, but for the commit; raises `Busy` instead
             of waiting for a lock. None where every commit waits for a network: then all go to the thread.
         patiently: the same on a thread of its own, waiting as long as the database lets it.
+        note: told on the loop's thread of each batch that is done, before anybody else is; the last argument
+            says whether it was carried out at once.
         most_waiting: how many works may wait; beyond them a call is refused at once.
         most_in_batch: how many share a transaction.
         writers: how many batches may be under way at once on threads.
@@ -87,6 +91,7 @@ class GroupCommit(Generic[Work, Outcome]):
         loop: asyncio.AbstractEventLoop,
         at_once: Callable[[Sequence[Work]], Uncommitted[Outcome]] | None,
         patiently: Callable[[Sequence[Work]], Sequence[Outcome]],
+        note: Callable[[Sequence[Work], Sequence[Outcome | Failed | Refused], bool], None] = _nothing,
         *,
         most_waiting: int = 8192,
         most_in_batch: int = 256,
@@ -95,6 +100,7 @@ class GroupCommit(Generic[Work, Outcome]):
         self._loop = loop
         self._at_once = at_once
         self._patiently = patiently
+        self._note = note
         self._most_waiting = most_waiting
         self._most_in_batch = most_in_batch
         self._waiting: deque[tuple[Work, Asker[Outcome]]] = deque()
@@ -193,7 +199,7 @@ class GroupCommit(Generic[Work, Outcome]):
         error: Exception | None,
     ) -> None:
         if error is None:
-            carried.committed()
+            self._note(works, carried.outcomes, True)
             self._deliver(batch, carried.outcomes)
         else:
             logger.warning("a batch of %d lease calls could not be committed: %s", len(works), error)
@@ -202,15 +208,18 @@ class GroupCommit(Generic[Work, Outcome]):
     def _hand_over(self, batch: "Batch[Work, Outcome]", works: list[Work]) -> None:
         self._writing += 1
         written = self._loop.run_in_executor(self._threads, carried_out, self._patiently, works)
-        written.add_done_callback(lambda done: self._written(batch, done))
+        written.add_done_callback(lambda done: self._written(batch, works, done))
 
     def _written(
         self,
         batch: "Batch[Work, Outcome]",
+        works: list[Work],
         done: "asyncio.Future[Sequence[Outcome | Failed | Refused]]",
     ) -> None:
         self._writing -= 1
-        self._deliver(batch, done.result())
+        outcomes = done.result()
+        self._note(works, outcomes, False)
+        self._deliver(batch, outcomes)
         self._schedule()
 
     def _deliver(

@@ -11,7 +11,7 @@ from django.db import DatabaseError, connection
 from licensing.operations import leases
 from licensing.operations.errors import Refused
 from licensing.operations.heartbeat import Beating
-from licensing.operations.lease_values import Promise
+from licensing.operations.lease_values import Checkout, HeldLease, Promise
 
 from .batch import Batches, Done, Kind, Work
 from .checkpoint import Checkpoints
@@ -47,10 +47,10 @@ class Engine:
         if alone:
             self._renewal = threading.Thread(target=_renew_live, args=(clock,), name="renewal", daemon=True)
             self._renewal.start()
-            self._recent = batches.recent = Recent(loop, batches.data_version, clock, self._write)
+            self._recent = batches.recent = Recent(loop, batches.others, clock, self._write)
             self._checkpoints = Checkpoints()
         self._group: GroupCommit[Work, Done] = GroupCommit(
-            loop, batches.at_once if alone else None, batches.patiently
+            loop, batches.at_once if alone else None, batches.patiently, self._note
         )
 
     def submit(self, work: Work, asker: Asker[Done]) -> None:
@@ -60,7 +60,7 @@ class Engine:
             Refused: `unavailable` when too many wait.
         """
         if self._recent is not None:
-            self._recent.write_down()
+            self._recent.write_ahead(None if work.kind is Kind.CHECKOUT else work.call.lease_id)
         self._group.submit(work, asker)
 
     def heartbeat(self, client_id: int, lease_id: str) -> tuple[Beating, datetime] | None:
@@ -77,6 +77,27 @@ class Engine:
             self._checkpoints.stop()
         if self._renewal is not None:
             self._renewal.join(5)
+
+    def _note(self, works: Sequence[Work], outcomes: Sequence[Outcome], at_once: bool) -> None:
+        """Keep and forget leases by what a batch did with them.
+
+        What a thread did may have been overtaken by the time at which it is told: that is only forgotten.
+        """
+        recent = self._recent
+        if recent is None:
+            return
+        for work, done in zip(works, outcomes, strict=True):
+            match work.kind:
+                case Kind.CHECKOUT | Kind.HEARTBEAT:
+                    lease = _lease_of(done) if at_once else None
+                    if lease is not None:
+                        recent.keep(work.call.client_id, lease)
+                    elif work.kind is Kind.HEARTBEAT:
+                        recent.forget(work.call.lease_id)
+                case Kind.RETURN:
+                    recent.forget(work.call.lease_id)
+                case Kind.PROMISES if not at_once:
+                    recent.forget(*[promise.lease_id for promise in work.call])
 
     def _write(self, promises: Sequence[Promise], tell: Callable[[bool], None]) -> None:
         try:
@@ -97,6 +118,14 @@ class _Promised:
     def tell(self, outcome: Outcome) -> None:
         """Written, or not."""
         self._tell(isinstance(outcome, Done))
+
+
+def _lease_of(done: Outcome) -> HeldLease | None:
+    """The lease that was given, or goes on."""
+    outcome = done.outcome if isinstance(done, Done) else None
+    if isinstance(outcome, Checkout):
+        return outcome.lease
+    return outcome if isinstance(outcome, HeldLease) else None
 
 
 def _renew_live(clock: Callable[[], datetime]) -> None:

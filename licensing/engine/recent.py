@@ -1,31 +1,35 @@
 """Heartbeats that need no commit of their own (SQLite).
 
-A lease whose heartbeat has just been written is kept here. Another one within seconds is answered from
-memory, by the operations' own rule (`Beating.prolong`), and written down with others within a second.
+A lease that was just given, or whose heartbeat was just written, is kept here. Another heartbeat is answered
+from memory, by the operations' own rule (`Beating.prolong`), and written down with others soon.
 That loses nothing:
 
-- As soon as another connection has committed anything, which SQLite tells by its `data_version`, nothing
-  kept counts any more: a lease that was released a moment ago is not prolonged.
+- As soon as anybody else has ended a lease, or changed what leases depend on, which the installation's
+  `version` tells, nothing kept counts any more: a lease that was released a moment ago is not prolonged.
 - What was promised runs ahead of what is written by seconds, never by more than `AHEAD`; no inactivity time
   is shorter than 70 s, so nobody can find a lease overdue on which a heartbeat was just acknowledged.
-- Promises are written ahead of every other call, and when an engine starts, every live lease has a fresh
-  inactivity time (`leases.renew_live`).
+- What was promised of a lease is written ahead of every other call on it, and when an engine starts, every
+  live lease has a fresh inactivity time (`leases.renew_live`).
 """
 
 import asyncio
 import logging
 from collections.abc import Callable, Hashable, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 
 from licensing.operations.heartbeat import Beating, beating
 from licensing.operations.lease_values import HeldLease, Promise
 
 logger = logging.getLogger(__name__)
 
-AHEAD = timedelta(seconds=10)
-WRITE_SECONDS = 1.0
-# So many promises are written in one go: more would keep other calls waiting.
-MOST_PROMISED = 2_000
+AHEAD = timedelta(seconds=30)
+# Promises are written within a second, and so many at once: more would keep other calls waiting.
+WRITE_SECONDS, MOST_AT_ONCE = 1.0, 500
+# Where there are more, every so often at least such a share of them: each is written well within `AHEAD`.
+HURRIED_SECONDS, SHARE = 0.1, 200
+# So few are written along with any other call.
+FEW = 64
 # Some 400 bytes each.
 MOST_KEPT = 200_000
 
@@ -34,7 +38,8 @@ class Recent:
     """Leases by the text of their ids, as they were told last.
 
     Args:
-        version: SQLite's `data_version` on the connection on which batches are carried out at once, or None.
+        version: what changes whenever anybody but the engine may have changed a lease; None where nobody
+            knows.
         clock: portal time.
         write: has promises written down, and tells afterwards whether they were.
     """
@@ -61,28 +66,22 @@ class Recent:
         if kept is None or kept.client_id != client_id or not kept.prolong(now, AHEAD):
             return None
         self._promised[lease_id] = kept
-        if len(self._promised) >= MOST_PROMISED:
-            self.write_down()
-        elif self._timer is None:
+        if self._timer is None:
             self._write_soon()
         return kept, now
 
-    def write_down(self) -> None:
-        """Have what was promised written, ahead of all that is submitted from now on."""
-        promises = self.take()
-        if promises:
-            self._write(promises, lambda were: (self._written if were else self._put_back)(promises))
+    def write_ahead(self, lease_id: str | None) -> None:
+        """Have written what was promised of this lease, ahead of all that is submitted from now on."""
+        if len(self._promised) <= FEW:
+            self._have_written(self.take())
+        elif lease_id in self._promised:
+            self._have_written([_promise_of(self._promised.pop(lease_id))])
 
-    def take(self) -> Sequence[Promise]:
-        """What was promised and has to be written: from here on that is the caller's business."""
-        if not self._promised and not self._unwritten:
-            return ()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        promises = self._unwritten
-        promises += [Promise(one.id, one.expires_at, one.last_seen_at) for one in self._promised.values()]
-        self._promised, self._unwritten = {}, []
+    def take(self) -> list[Promise]:
+        """All that was promised and has to be written: from here on that is the caller's business."""
+        promises, self._unwritten = self._unwritten, []
+        promises += map(_promise_of, self._promised.values())
+        self._promised = {}
         return promises
 
     def stands(self, promise: Promise) -> bool:
@@ -94,7 +93,7 @@ class Recent:
         return kept is not None and promise.until < kept.limit
 
     def compare(self) -> None:
-        """Forget everything if another connection has committed anything since the last comparison.
+        """Forget everything if anybody else may have changed a lease since the last comparison.
 
         Within a batch's transaction: what the batch keeps counts from here on.
         """
@@ -104,7 +103,7 @@ class Recent:
             self._version = version
 
     def keep(self, client_id: int, lease: HeldLease) -> None:
-        """A batch carried out a heartbeat, and committed it."""
+        """A batch gave the lease or carried out its heartbeat, at once, and committed that."""
         kept = beating(client_id, lease)
         if kept is None:
             return
@@ -112,9 +111,10 @@ class Recent:
             self._kept.clear()
         self._kept[lease.id] = kept
 
-    def forget(self, lease_id: str) -> None:
-        """A batch did something else with this lease."""
-        self._kept.pop(lease_id, None)
+    def forget(self, *lease_ids: str) -> None:
+        """A batch did something else with these leases."""
+        for lease_id in lease_ids:
+            self._kept.pop(lease_id, None)
 
     def _look(self) -> datetime:
         # What is looked up once holds for all calls of this turn of the loop: all had arrived by then.
@@ -126,17 +126,35 @@ class Recent:
     def _next_turn(self) -> None:
         self._now = None
 
+    def _write_soon(self) -> None:
+        seconds = WRITE_SECONDS if len(self._promised) <= MOST_AT_ONCE else HURRIED_SECONDS
+        self._timer = self._loop.call_later(seconds, self._write_oldest)
+
+    def _write_oldest(self) -> None:
+        self._timer = None
+        promised = self._promised
+        oldest = list(islice(promised, max(MOST_AT_ONCE, len(promised) // SHARE)))
+        promises, self._unwritten = self._unwritten, []
+        self._have_written(promises + [_promise_of(promised.pop(lease_id)) for lease_id in oldest])
+        if promised:
+            self._write_soon()
+
+    def _have_written(self, promises: Sequence[Promise]) -> None:
+        if promises:
+            self._write(promises, lambda were: (self._written if were else self._put_back)(promises))
+
     def _written(self, promises: Sequence[Promise]) -> None:
         for promise in promises:
             kept = self._kept.get(promise.lease_id)
-            if kept is not None:
+            if kept is not None and promise.until <= kept.expires_at:
                 kept.written_until = max(kept.written_until, promise.until)
 
     def _put_back(self, promises: Sequence[Promise]) -> None:
         logger.warning("%d heartbeats could not be written yet", len(promises))
         self._unwritten[:0] = promises
-        self._write_soon()
-
-    def _write_soon(self) -> None:
         if self._timer is None:
-            self._timer = self._loop.call_later(WRITE_SECONDS, self.write_down)
+            self._write_soon()
+
+
+def _promise_of(lease: Beating) -> Promise:
+    return Promise(lease.id, lease.expires_at, lease.last_seen_at)

@@ -2,6 +2,8 @@
 
 Each function that takes many calls carries them out in one transaction, each with its own outcome. The
 lease engine hands the same `run_…` functions many calls at once; a page or a command hands over one.
+
+What ends a lease here raises the installation's version: the engine may keep the lease in memory.
 """
 
 from collections.abc import Collection, Sequence
@@ -18,6 +20,7 @@ from .checkout import offers_for, run_checkout
 from .endings import Ending, end_leases, end_whatever_is_overdue
 from .errors import Refused
 from .heartbeat import run_heartbeat, run_look, run_return
+from .installation import bump_version
 from .lease_rows import read_leases
 from .lease_values import (
     Checkout,
@@ -95,6 +98,7 @@ def return_leases(calls: Sequence[LeaseCall], now: datetime) -> list[Refused | N
 
 def _return(cursor: CursorWrapper, calls: Sequence[LeaseCall], now: datetime) -> list[Refused | None]:
     lock_ahead(cursor, (), calls, lambda: now)
+    bump_version()
     return run_return(cursor, calls, now)
 
 
@@ -124,6 +128,7 @@ def release(lease_ids: Collection[str | UUID], now: datetime, actor: Actor, reas
 
 def _release(cursor: CursorWrapper, ids: Sequence[str], now: datetime, actor: Actor, reason: str) -> int:
     end_whatever_is_overdue(cursor, now)
+    bump_version()
     rows = read_leases(cursor, ids)
     ended = end_leases(cursor, {key: Ending(now, "released_by_admin") for key in rows})
     for lease_id in ended:

@@ -13,6 +13,7 @@ from django.db.backends.utils import CursorWrapper
 from licensing.models import Module, Seat
 
 from .endings import places_of
+from .installation import bump_version
 from .seats import Place, free_seats, lock_modules
 from .sets import words_of
 from .terms import Offer, Terms, read_terms
@@ -108,6 +109,7 @@ def count_modules(cursor: CursorWrapper) -> dict[Place, CountedModule]:
 
 
 def _mend_leases(cursor: CursorWrapper, leases: list[str], seats: list[int], now: datetime) -> int:
+    bump_version()
     ended = reckon(cursor, leases, read_terms(), now)
     still = set(orphaned_seats(cursor)).intersection(seats)
     if still:

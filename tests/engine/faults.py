@@ -30,6 +30,6 @@ def answer_before_the_commit() -> None:
         commit()
         carried = rightly(self, works)
         asyncio.get_running_loop().call_later(0.005, commit)
-        return Uncommitted(carried.outcomes, lambda: None, carried.committed)
+        return Uncommitted(carried.outcomes, lambda: None)
 
     Batches.at_once = too_early  # type: ignore[method-assign]

@@ -31,10 +31,9 @@ def nothing() -> None:
 def at_once(
     work_out: Callable[[Sequence[int]], list[int]],
     commit: Callable[[], None] = nothing,
-    committed: Callable[[], None] = nothing,
 ) -> Callable[[Sequence[int]], Uncommitted[int]]:
     """What carries batches out on the loop's thread."""
-    return lambda works: Uncommitted(work_out(works), commit, committed)
+    return lambda works: Uncommitted(work_out(works), commit)
 
 
 def test_calls_that_are_ready_together_share_one_transaction() -> None:
@@ -172,8 +171,10 @@ def test_a_full_batch_is_committed_beside_the_loop_and_told_afterwards() -> None
         def prepare(outcome: int) -> None:
             told.append(f"prepared {outcome}")
 
-        carry_out = at_once(doubled, commit, lambda: told.append("noted"))
-        engine = GroupCommit(asyncio.get_running_loop(), carry_out, doubled)
+        def note(_works: object, _outcomes: object, at_once: bool) -> None:
+            told.append(f"noted {at_once}")
+
+        engine = GroupCommit(asyncio.get_running_loop(), at_once(doubled, commit), doubled, note)
         futures = [submitted(engine, work, prepare) for work in range(SMALL + 1)]
         prepared = [f"prepared {2 * work}" for work in range(SMALL + 1)]
         for _ in range(100):
@@ -186,7 +187,7 @@ def test_a_full_batch_is_committed_beside_the_loop_and_told_afterwards() -> None
         may_commit.set()
         assert await asyncio.gather(*futures) == [2 * work for work in range(SMALL + 1)]
         assert await later == 200
-        assert told[len(prepared) :][:2] == ["committed on lease-writer", "noted"]
+        assert told[len(prepared) :][:2] == ["committed on lease-writer", "noted True"]
         assert not engine.is_committing
 
     run(story)
@@ -206,16 +207,18 @@ def test_a_few_calls_are_committed_on_the_loop_s_own_thread() -> None:
 @pytest.mark.parametrize("calls", [1, SMALL + 1])
 def test_a_commit_that_fails_tells_nobody_and_the_batch_is_done_again_patiently(calls: int) -> None:
     async def story() -> None:
-        noted: list[str] = []
+        noted: list[object] = []
 
         def fail() -> None:
             raise OSError("the disk is full")
 
-        carry_out = at_once(lambda works: [0 for _ in works], fail, lambda: noted.append("noted"))
-        engine = GroupCommit(asyncio.get_running_loop(), carry_out, doubled)
+        carry_out = at_once(lambda works: [0 for _ in works], fail)
+        engine = GroupCommit(
+            asyncio.get_running_loop(), carry_out, doubled, lambda *told: noted.append(told[1:])
+        )
         outcomes = await asyncio.gather(*(submitted(engine, work) for work in range(calls)))
         assert outcomes == [2 * work for work in range(calls)]
-        assert not noted
+        assert noted == [(outcomes, False)]
 
     run(story)
 

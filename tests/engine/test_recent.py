@@ -1,7 +1,7 @@
 """Heartbeats answered from memory: nobody is told of a lease that is gone, and nothing told is lost."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -11,23 +11,33 @@ from uuid import UUID
 import pytest
 from django.db import connection, connections
 
-from licensing.engine import batch, recent
+from licensing.engine import batch
 from licensing.engine.batch import Batches, Kind, Work
 from licensing.engine.commit import Busy
 from licensing.engine.engine import Engine
-from licensing.engine.recent import AHEAD, Recent
-from licensing.models import Lease
-from licensing.operations import leases
+from licensing.engine.recent import (
+    AHEAD,
+    FEW,
+    HURRIED_SECONDS,
+    MOST_AT_ONCE,
+    SHARE,
+    WRITE_SECONDS,
+    Recent,
+)
+from licensing.models import Event, Lease, Seat
+from licensing.operations import leases, mending
 from licensing.operations.actors import COMMAND
 from licensing.operations.errors import Refused
-from licensing.operations.lease_values import HeldLease, LeaseCall
+from licensing.operations.installation import bump_version
+from licensing.operations.lease_values import HeldLease, LeaseCall, Promise
 from tests.engine.asking import submitted
-from tests.factories import KEY, NOW, Portal, make_client, module, take
+from tests.factories import KEY, NOW, Portal, make_client, module, request, take
 
 pytestmark = [pytest.mark.sqlite_only, pytest.mark.django_db(transaction=True)]
 
 SECOND = timedelta(seconds=1)
 INACTIVITY = timedelta(seconds=1800)
+FAR = NOW + timedelta(hours=72)
 
 
 def elsewhere(work: Callable[[], Any]) -> Any:
@@ -156,6 +166,76 @@ def test_lease_released_elsewhere_is_not_prolonged(portal: Portal) -> None:
     play(portal, story)
 
 
+def test_lease_returned_elsewhere_is_not_prolonged(portal: Portal) -> None:
+    async def story(on: Play) -> None:
+        await on.beat()
+        call = LeaseCall(on.client_id, str(on.lease_id))
+        elsewhere(lambda: leases.return_leases([call], on.clock[0]))
+        with pytest.raises(Refused, match="lease_ended"):
+            await on.beat()
+
+    play(portal, story)
+
+
+def test_lease_whose_seat_a_hand_took_is_not_prolonged_once_that_was_mended(portal: Portal) -> None:
+    def take_the_seat() -> None:
+        Seat.objects.filter(lease=Lease.objects.get()).update(lease=None)
+        mending.mend(NOW + SECOND)
+
+    async def story(on: Play) -> None:
+        await on.beat()
+        elsewhere(take_the_seat)
+        with pytest.raises(Refused, match="lease_ended"):
+            await on.beat()
+
+    play(portal, story)
+
+
+def test_what_others_write_that_touches_no_lease_leaves_memory_alone(portal: Portal) -> None:
+    async def story(on: Play) -> None:
+        await on.beat()
+        elsewhere(lambda: Event.objects.create(kind="test", at=on.clock[0]))
+        assert await on.at_once() is not None
+
+    play(portal, story)
+
+
+def test_first_heartbeat_of_a_lease_that_was_just_given_is_answered_from_memory(portal: Portal) -> None:
+    portal.accept(KEY, [module("HANDEL", 5)])
+    client = make_client()
+
+    async def story() -> None:
+        clock = [NOW]
+        engine = Engine(asyncio.get_running_loop(), lambda: clock[0])
+        try:
+            given = await submitted(engine, Work(Kind.CHECKOUT, request(client, "HANDEL")))
+            clock[0] += SECOND
+            heard = engine.heartbeat(client.pk, given.outcome.lease.id)
+        finally:
+            engine.close()
+            connection.close()
+        assert heard is not None
+        assert heard[0].expires_at == NOW + SECOND + INACTIVITY
+
+    asyncio.run(story())
+    assert Lease.objects.get().expires_at == NOW + SECOND + INACTIVITY
+
+
+def test_what_a_thread_did_with_a_lease_is_only_forgotten(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between its commit and the moment at which the loop is told, somebody else may have ended the lease."""
+
+    async def story(on: Play) -> None:
+        await on.beat()
+        assert await on.at_once() is not None
+        monkeypatch.setattr(on.engine._group, "_at_once", None)
+        await on.call(Kind.HEARTBEAT)
+        assert await on.at_once() is None
+
+    play(portal, story)
+
+
 def test_promise_does_not_bring_a_lease_back(portal: Portal) -> None:
     async def story(on: Play) -> None:
         await on.beat()
@@ -248,7 +328,7 @@ def test_memory_answers_a_promise_that_was_written_as_it_stood(portal: Portal) -
     play(portal, story)
 
 
-def test_promise_is_judged_anew_once_another_process_has_written(
+def test_promise_is_judged_anew_once_another_process_may_have_changed_its_lease(
     portal: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judged: list[int] = []
@@ -264,23 +344,93 @@ def test_promise_is_judged_anew_once_another_process_has_written(
         await on.call(Kind.LOOK)
         assert judged == [0]
         await on.beat()
-        elsewhere(lambda: Lease.objects.filter(pk=on.lease_id).update(user="else"))
+        elsewhere(bump_version)
         await on.call(Kind.LOOK)
         assert judged == [0, 1]
 
     play(portal, story)
 
 
-def test_many_promises_are_written_before_their_second_is_over(
-    portal: Portal, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(recent, "MOST_PROMISED", 1)
-    monkeypatch.setattr(recent, "WRITE_SECONDS", 3600.0)
+class Pace:
+    """A `Recent` alone, with `leases` leases, whose timer a test lets run; what it has written."""
 
-    async def story(on: Play) -> None:
-        await written(await on.beat())
+    def __init__(self, leases: int) -> None:
+        self.written: list[list[Promise]] = []
+        self.delays: list[float] = []
+        self.clock = NOW
+        self.recent = Recent(self, lambda: 1, lambda: self.clock, self.write)  # type: ignore[arg-type]
+        self.recent.compare()
+        self.ids = [f"{number:032x}" for number in range(leases)]
+        for lease_id in self.ids:
+            self.recent.keep(1, held(lease_id))
 
-    play(portal, story)
+    def call_soon(self, work: Callable[[], None]) -> None:
+        self.end_turn = work
+
+    def call_later(self, seconds: float, work: Callable[[], None]) -> object:
+        self.delays.append(seconds)
+        self.timer = work
+        return object()
+
+    def write(self, promises: Sequence[Promise], tell: Callable[[bool], None]) -> None:
+        self.written.append(list(promises))
+        tell(True)
+
+    def beat(self, ids: Sequence[str], after: timedelta) -> int:
+        """A heartbeat of each of these; how many were answered."""
+        self.clock += after
+        answered = sum(self.recent.heartbeat(1, lease_id) is not None for lease_id in ids)
+        self.end_turn()
+        return answered
+
+
+def held(lease_id: str) -> HeldLease:
+    """A lease that was just given."""
+    end = NOW + INACTIVITY
+    return HeldLease(
+        id=lease_id, state="active", modules=(), not_taken=(), workstation="PC", user="anna", taken_at=NOW,
+        last_seen_at=NOW, expires_at=end, ended_at=None, ended_reason="", contact_deadline=FAR,
+        withdrawn=(), inactivity_seconds=1800, keys={}, limit=FAR,
+    )  # fmt: skip
+
+
+def test_few_promises_are_written_together_within_a_second() -> None:
+    pace = Pace(MOST_AT_ONCE)
+    assert pace.beat(pace.ids, SECOND) == MOST_AT_ONCE
+    assert pace.delays == [WRITE_SECONDS]
+    pace.timer()
+    assert [promise.lease_id for promise in pace.written[0]] == pace.ids
+    assert len(pace.delays) == 1
+
+
+def test_many_promises_are_written_in_short_steps_the_oldest_first() -> None:
+    pace = Pace(3 * MOST_AT_ONCE)
+    pace.beat(pace.ids, SECOND)
+    pace.beat(pace.ids[:1], SECOND)
+    for step in range(3):
+        pace.timer()
+        assert [p.lease_id for p in pace.written[step]] == pace.ids[step * MOST_AT_ONCE :][:MOST_AT_ONCE]
+    assert pace.delays == [WRITE_SECONDS, HURRIED_SECONDS, WRITE_SECONDS]
+    assert pace.written[0][0].until == NOW + 2 * SECOND + INACTIVITY
+
+
+def test_however_many_promises_there_are_each_is_written_before_it_runs_too_far_ahead() -> None:
+    assert AHEAD.total_seconds() > SHARE * HURRIED_SECONDS
+    pace = Pace(2 * SHARE * MOST_AT_ONCE)
+    pace.beat(pace.ids, SECOND)
+    pace.timer()
+    assert len(pace.written[0]) == 2 * MOST_AT_ONCE
+
+
+def test_call_on_a_lease_has_its_promise_written_ahead_and_not_those_of_many_others() -> None:
+    pace = Pace(FEW + 1)
+    pace.beat(pace.ids, SECOND)
+    pace.recent.write_ahead(None)
+    assert pace.written == []
+    pace.recent.write_ahead(pace.ids[7])
+    assert [[promise.lease_id for promise in found] for found in pace.written] == [[pace.ids[7]]]
+    pace.recent.write_ahead(None)
+    assert len(pace.written[1]) == FEW
 
 
 def test_of_two_promises_of_a_lease_the_later_is_written(portal: Portal) -> None:
