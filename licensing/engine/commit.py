@@ -7,6 +7,7 @@ has its own outcome, and none is told before the commit that holds it.
 import asyncio
 import logging
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -176,6 +177,7 @@ class GroupCommit(Generic[Work, Outcome]):
         self.is_committing = True
 
         def commit() -> None:
+            begun.release()
             error = commit_error(carried.commit)
             self._loop.call_soon_threadsafe(committed, error, context=self._context)
 
@@ -185,7 +187,10 @@ class GroupCommit(Generic[Work, Outcome]):
             self._after_commit(batch, works, carried, error)
             self._schedule()
 
+        begun = threading.Lock()
+        begun.acquire()
         self._threads.submit(commit)
+        begun.acquire()
         for (_, asker), outcome in zip(batch, carried.outcomes, strict=True):
             # What could not be prepared is tried again when it is told, and fails alone.
             with suppress(Exception):

@@ -2,9 +2,12 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
+from queue import Queue
+from types import SimpleNamespace
 
 import pytest
 
@@ -315,3 +318,23 @@ def test_what_one_cannot_prepare_touches_no_neighbour() -> None:
         assert outcomes == prepared == doubled(works)
 
     run(story)
+
+
+def test_the_loop_goes_on_once_the_thread_has_begun_to_commit() -> None:
+    # A thread that wants the interpreter may wait long for it, and the disk does nothing meanwhile.
+    prepared: list[int] = []
+    handed_over: Queue[Callable[[], None]] = Queue()
+
+    async def story() -> None:
+        engine = GroupCommit(asyncio.get_running_loop(), at_once(doubled), doubled)
+        engine._threads = SimpleNamespace(submit=handed_over.put)  # type: ignore[assignment]
+        await asyncio.gather(*(submitted(engine, work, prepared.append) for work in range(SMALL + 1)))
+
+    with ThreadPoolExecutor(1) as alone:
+        loop = alone.submit(asyncio.run, asyncio.wait_for(story(), 20))
+        commit = handed_over.get(timeout=10)
+        time.sleep(0.05)
+        assert prepared == []
+        commit()
+        loop.result()
+    assert len(prepared) == SMALL + 1
