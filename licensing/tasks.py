@@ -41,7 +41,6 @@ def tidy_history() -> None:
     for forget in (
         contacts.forget_attempts,
         mail_queue.forget_mails,
-        tidy.forget_idempotency_keys,
         tidy.forget_refusals,
         forgetting.forget_names,
         forgetting.forget_quarters,

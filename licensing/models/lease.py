@@ -35,17 +35,13 @@ class Lease(models.Model):
     expires_as = models.CharField(max_length=20, default="expired")
     ended_at = models.DateTimeField(null=True)
     ended_reason = models.CharField(max_length=20, blank=True, default="")
-    # The caller's key and the hash of its body; forgotten after 24 h.
+    # The caller's key and the hash of its body. The id was reckoned from the key (`operations.lease_ids`):
+    # so the primary key lets no second lease be given for it.
     idempotency_key = models.CharField(max_length=64, null=True)
     body_sha256 = models.CharField(max_length=64, blank=True, default="")
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                fields=["client", "idempotency_key"],
-                condition=Q(idempotency_key__isnull=False),
-                name="lease_idempotency_key_once",
-            ),
             models.CheckConstraint(
                 condition=Q(ended_at__isnull=True, ended_reason="")
                 | (Q(ended_at__isnull=False) & ~Q(ended_reason="")),

@@ -3,6 +3,7 @@
 The library chosen by others returns the ciphertext where the key is wrong; this field raises.
 """
 
+import hashlib
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,25 @@ def _fernet(path: Path) -> MultiFernet:
         return MultiFernet([Fernet(line) for line in lines])
     except (OSError, ValueError) as error:
         raise SealBroken(f"the key file {path} cannot be used") from error
+
+
+@lru_cache(maxsize=16)
+def _secret(path: Path, purpose: str) -> bytes:
+    try:
+        # The oldest key is the one that stays when another is put before it.
+        key = path.read_text(encoding="ascii").split()[-1]
+    except (OSError, ValueError, IndexError) as error:
+        raise SealBroken(f"the key file {path} cannot be used") from error
+    return hashlib.blake2b(key.encode(), digest_size=32, key=purpose.encode()).digest()
+
+
+def secret_for(purpose: str) -> bytes:
+    """A secret of 32 bytes for one purpose, the same as long as the key file is.
+
+    Raises:
+        SealBroken: the key file cannot be read.
+    """
+    return _secret(settings.KEYMANAGER.key_file, purpose)
 
 
 def seal(purpose: str, text: str) -> str:

@@ -3,21 +3,22 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
+from itertools import chain
 
 from django.db.backends.utils import CursorWrapper
 
 from .endings import ask_overdue, lock_and_end
 from .errors import Refused
+from .lease_ids import REMEMBERED, IdsOfKeys, ids_of_keys, new_ids
 from .lease_rows import Claim, LeaseRow, NotTaken, Repeated, ask_repeated, encode, held_lease
-from .lease_values import Checkout, CheckoutRequest, new_keys
+from .lease_values import Checkout, CheckoutRequest
 from .refusals import Refusal, full_modules, refusal_of, store_refusals
 from .seats import Place, Stock, TakenSeat, ask_stock, store_taken
 from .sets import words_of
 from .terms import RANK, Offer, Terms
 
-IDEMPOTENCY = timedelta(hours=24)
 Outcome = Checkout | Refused
 
 
@@ -28,13 +29,16 @@ def run_checkout(
 
     Its statements do not grow with the batch.
     """
+    keys = {(r.client_id, r.idempotency_key) for r in requests if r.idempotency_key is not None}
+    ids = ids_of_keys(keys, now)
     overdue = ask_overdue(cursor, now)
-    stock, repeated = _ask_what_is(cursor, requests, terms)
+    stock, repeated = _ask_what_is(cursor, requests, terms, ids)
     if found := overdue():
         lock_and_end(cursor, found, now)
-        stock, repeated = _ask_what_is(cursor, requests, terms)
-    batch = _Batch(terms, now, stock(), new_keys(len(requests)))
-    batch.remember(_forget_old(cursor, repeated(), now))
+        stock, repeated = _ask_what_is(cursor, requests, terms, ids)
+    batch = _Batch(
+        terms, now, stock(), ids, new_ids(sum(r.idempotency_key is None for r in requests)), repeated()
+    )
     for request in requests:
         batch.carry_out(request)
     batch.store(cursor)
@@ -54,26 +58,13 @@ def _demand(requests: Iterable[CheckoutRequest]) -> int:
 
 
 def _ask_what_is(
-    cursor: CursorWrapper, requests: Sequence[CheckoutRequest], terms: Terms
+    cursor: CursorWrapper, requests: Sequence[CheckoutRequest], terms: Terms, ids: IdsOfKeys
 ) -> tuple[Callable[[], dict[Place, Stock]], Callable[[], Repeated]]:
     """What can be given, and the leases that requests repeat."""
-    keys = {(r.client_id, r.idempotency_key) for r in requests if r.idempotency_key is not None}
     return (
         ask_stock(cursor, offers_for(requests, terms), _demand(requests)),
-        ask_repeated(cursor, list(keys)) if keys else dict,
+        ask_repeated(cursor, chain.from_iterable(ids.values())) if ids else dict,
     )
-
-
-def _forget_old(cursor: CursorWrapper, found: Repeated, now: datetime) -> Repeated:
-    """A key over 24 h old is forgotten, tidied away or not."""
-    old = {key: row.id for key, (row, _) in found.items() if row.taken_at <= now - IDEMPOTENCY}
-    if old:
-        words = words_of(cursor)
-        cursor.execute(
-            f"UPDATE licensing_lease SET idempotency_key = NULL WHERE id IN {words.among('id')}",  # noqa: S608
-            [words.members(old.values())],
-        )
-    return {key: held for key, held in found.items() if key not in old}
 
 
 @dataclass(slots=True)
@@ -83,31 +74,38 @@ class _Batch:
     terms: Terms
     now: datetime
     stock: dict[Place, Stock]
-    # One for each request; what is left over is never used.
-    ids: list[str]
+    ids: IdsOfKeys
+    # For requests without a key, one each; what is left over is never used.
+    drawn_ids: list[str]
+    repeated: Repeated
     outcomes: list[Outcome] = field(default_factory=list)
     given: list[tuple[CheckoutRequest, LeaseRow]] = field(default_factory=list)
     taken: list[TakenSeat] = field(default_factory=list)
     refused: list[tuple[CheckoutRequest, Refusal]] = field(default_factory=list)
     full: list[tuple[int, Refusal]] = field(default_factory=list)
-    repeated: Repeated = field(default_factory=dict)
-
-    def remember(self, repeated: Repeated) -> None:
-        """Know the leases that were given for an idempotency key before."""
-        self.repeated.update(repeated)
 
     def carry_out(self, request: CheckoutRequest) -> None:
         """Judge one request and note what is to be written for it."""
-        if request.idempotency_key is not None:
-            known = self.repeated.get((request.client_id, request.idempotency_key))
-            if known is not None:
-                self._repeat(request, *known)
-                return
+        known = self._known(request) if request.idempotency_key is not None else None
+        if known is not None:
+            self._repeat(request, *known)
+            return
         picked = self._pick_all(request)
         if isinstance(picked, Refusal):
             self._refuse(request, picked)
         else:
             self._give(request, picked)
+
+    def _known(self, request: CheckoutRequest) -> tuple[LeaseRow, str] | None:
+        """The lease that was given for the request's key; one from 24 h ago is forgotten."""
+        for lease_id in self._ids_of(request):
+            known = self.repeated.get(lease_id)
+            if known is not None and known[0].taken_at > self.now - REMEMBERED:
+                return known
+        return None
+
+    def _ids_of(self, request: CheckoutRequest) -> tuple[str, str]:
+        return self.ids[request.client_id, request.idempotency_key or ""]
 
     def _repeat(self, request: CheckoutRequest, row: LeaseRow, body: str) -> None:
         if body != request.body_sha256:
@@ -176,7 +174,7 @@ class _Batch:
                 not_taken.append(NotTaken(code, offer))
             else:
                 picked.append(offer)
-        lease_id = self.ids.pop()
+        lease_id = self._ids_of(request)[0] if request.idempotency_key is not None else self.drawn_ids.pop()
         claims = tuple([self._take(offer, lease_id) for offer in picked])
         limit = min([offer.ends_at for offer in picked])
         expires_at = min(self.now + self.terms.inactivity, limit)
@@ -186,7 +184,7 @@ class _Batch:
         )  # fmt: skip
         self.given.append((request, row))
         if request.idempotency_key is not None:
-            self.repeated[request.client_id, request.idempotency_key] = (row, request.body_sha256)
+            self.repeated[lease_id] = (row, request.body_sha256)
         self.outcomes.append(Checkout(partial(held_lease, row, self.terms, self.now), replayed=False))
 
     def _take(self, offer: Offer, lease_id: str) -> Claim:

@@ -114,26 +114,24 @@ def _by_itself(reason: str) -> str:
     return reason if reason in ENDS_BY_ITSELF else "expired"
 
 
-# By client and idempotency key: the lease that bears it, and the hash of its body.
-Repeated = dict[tuple[int, str], tuple[LeaseRow, str]]
+# By id: a lease that was given for an idempotency key, and the hash of its body.
+Repeated = dict[str, tuple[LeaseRow, str]]
 
 
-def ask_repeated(cursor: CursorWrapper, keys: Sequence[tuple[int, str]]) -> Callable[[], Repeated]:
-    """The leases that bear these idempotency keys."""
+def ask_repeated(cursor: CursorWrapper, ids: Iterable[str]) -> Callable[[], Repeated]:
+    """Those leases of these ids that there are."""
     words = words_of(cursor)
     rows = ask(
         cursor,
-        f"SELECT {_COLUMNS}, l.idempotency_key, l.body_sha256 FROM licensing_lease l"  # noqa: S608
-        f" JOIN {words.rows('r', client='number', word='text')}"
-        " ON l.client_id = r.client AND l.idempotency_key = r.word",
-        words.columns(keys),
+        f"SELECT {_COLUMNS}, l.body_sha256 FROM licensing_lease l WHERE l.id IN {words.among('id')}",  # noqa: S608
+        [words.members(ids)],
     )
 
     def read() -> Repeated:
         found = {}
-        for *values, key, body in rows():
+        for *values, body in rows():
             row = _read(words, values)
-            found[row.client_id, key] = (row, body)
+            found[row.id] = (row, body)
         return found
 
     return read

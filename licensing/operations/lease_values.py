@@ -4,26 +4,12 @@ They are msgspec's, for those are made several times as fast as dataclasses, and
 be part of a cycle: the garbage collector need not look through them (`gc=False`).
 """
 
-import os
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 
 import msgspec
 
 from .entitlements import Entitlement
-
-_RANDOM_BITS = (1 << 128) - 1 & ~(0xF << 76) & ~(0x3 << 62)
-_VERSION_4 = 0x4 << 76 | 0x2 << 62
-
-
-def new_keys(count: int) -> list[str]:
-    """The ids of new leases, 32 hex digits: random UUIDs (RFC 9562, version 4), made without the object.
-
-    All are drawn at once: each call of the system lets other threads at the interpreter.
-    """
-    drawn = os.urandom(16 * count)
-    numbers = [int.from_bytes(drawn[start : start + 16], "big") for start in range(0, len(drawn), 16)]
-    return [f"{number & _RANDOM_BITS | _VERSION_4:032x}" for number in numbers]
 
 
 def id_of(key: str) -> str:

@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 
 from licensing.models import Lease, Refusal, RollUp, Seat
 
-from .checkout import IDEMPOTENCY
 from .clock import UNKNOWN
 from .leases import expire_overdue
 from .mending import mend
@@ -48,12 +47,6 @@ def forget_ended_leases(now: datetime) -> int:
         Lease.objects.filter(pk__in=ids).delete()
         forgotten += len(ids)
     return forgotten
-
-
-def forget_idempotency_keys(now: datetime) -> int:
-    """Forget the idempotency keys of checkouts 24 h old. Gives their number."""
-    old = Lease.objects.filter(idempotency_key__isnull=False, taken_at__lte=now - IDEMPOTENCY)
-    return old.update(idempotency_key=None, body_sha256="")
 
 
 def forget_refusals(now: datetime) -> int:

@@ -28,7 +28,7 @@ def keep_names_for(days: int) -> None:
 
 def test_names_in_leases_refusals_and_events_become_one_pseudonym(client: ErpClient) -> None:
     keep_names_for(30)
-    released, returned = take(client), take(client)
+    released, returned = take(client), take(client, idempotency_key="once", body_sha256="a")
     checkout([request(client)], NOW)
     release([released.id], NOW, PORTAL, "went home")
     give_back(client, returned, NOW)
@@ -36,7 +36,7 @@ def test_names_in_leases_refusals_and_events_become_one_pseudonym(client: ErpCli
     roll_up(NOW + timedelta(days=1))
     assert forget_names(late) == 4
     other = pseudonym("anna.nowak")
-    assert set(Lease.objects.values_list("user", flat=True)) == {other}
+    assert set(Lease.objects.values_list("user", "body_sha256")) == {(other, "")}
     assert Refusal.objects.get().user == other
     event = Event.objects.get(kind="lease_released")
     assert (event.data["user"], event.data["workstation"]) == (other, "PC-017")

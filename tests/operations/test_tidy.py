@@ -12,7 +12,6 @@ from licensing.operations.mending import mend
 from licensing.operations.rollup import roll_up
 from licensing.operations.tidy import (
     forget_ended_leases,
-    forget_idempotency_keys,
     forget_refusals,
     tidy_leases,
 )
@@ -61,15 +60,6 @@ def test_the_api_speaks_of_ended_leases_for_30_days(portal: Portal, client: ErpC
     assert look(call, NOW + timedelta(days=30, seconds=-1)).state == "ended"
     with pytest.raises(Refused, match="lease_not_found"):
         look(call, NOW + timedelta(days=30))
-
-
-def test_idempotency_keys_are_forgotten_after_24_hours(portal: Portal, client: ErpClient) -> None:
-    portal.accept(KEY, [module()])
-    lease = take(client, idempotency_key="once", body_sha256="a")
-    assert forget_idempotency_keys(NOW + timedelta(hours=24) - timedelta(seconds=1)) == 0
-    assert forget_idempotency_keys(NOW + timedelta(hours=24)) == 1
-    stored = Lease.objects.get(pk=lease.id)
-    assert (stored.idempotency_key, stored.body_sha256) == (None, "")
 
 
 def test_refusals_are_forgotten_after_400_days(portal: Portal, client: ErpClient) -> None:
