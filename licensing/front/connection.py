@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 LINGER_SECONDS = 5.0
 # How long an answer may wait for a caller that does not read it.
 STALLED_SECONDS = 60.0
+# So many requests of one caller that came together are answered before others have their turn.
+MOST_IN_A_TURN = 64
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _PLAIN = (("content-type", "text/plain; charset=utf-8"),)
 # SO_LINGER, for no time at all: the caller is told by a reset that the connection broke.
@@ -215,7 +217,12 @@ class Connection(asyncio.Protocol):
         if self._is_serving:
             return
         self._is_serving = True
+        served = 0
         while self._waiting and self._current is None and self._clogged_at is None:
+            if served == MOST_IN_A_TURN:
+                asyncio.get_running_loop().call_soon(self._serve)
+                break
+            served += 1
             self._current = request = self._waiting.popleft()
             try:
                 self._application.handle(request)

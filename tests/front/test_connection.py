@@ -6,12 +6,12 @@ import logging
 import socket
 import weakref
 from collections.abc import Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from licensing.front.connection import LINGER_SECONDS, STALLED_SECONDS, Connection
+from licensing.front.connection import LINGER_SECONDS, MOST_IN_A_TURN, STALLED_SECONDS, Connection
 from licensing.front.http import Stream
 from licensing.front.incoming import HEAD_SECONDS, IDLE_SECONDS, SILENCE_SECONDS
 from tests.front.talking import ROOM, App, Caller, Server, asked, serving
@@ -80,6 +80,33 @@ def test_requests_that_come_together_are_answered_in_their_order(server: Server,
 def test_thousands_of_requests_may_come_together(caller: Caller) -> None:
     caller.send(asked("GET /a") * 5000)
     assert {caller.answer().body for _ in range(5000)} == {b"GET /a "}
+
+
+def test_others_have_their_turn_among_the_many_requests_of_one_caller() -> None:
+    class Listening(asyncio.Transport):
+        def write(self, data: bytes | bytearray | memoryview) -> None:
+            """Nobody reads it."""
+
+        def pause_reading(self) -> None:
+            """Nothing comes."""
+
+        def resume_reading(self) -> None:
+            """Nothing comes."""
+
+    async def turns() -> list[int]:
+        app = App()
+        connection = Connection(app, lambda: 0.0, set(), "http")
+        connection.connection_made(Listening())
+        connection.data_received(asked("GET /") * (2 * MOST_IN_A_TURN + 1))
+        seen = [len(app.requests)]
+        for _ in range(3):
+            await asyncio.sleep(0)
+            seen.append(len(app.requests))
+        return seen
+
+    with ThreadPoolExecutor(1) as alone:
+        seen = alone.submit(asyncio.run, turns()).result()
+    assert seen == [MOST_IN_A_TURN, 2 * MOST_IN_A_TURN, 2 * MOST_IN_A_TURN + 1, 2 * MOST_IN_A_TURN + 1]
 
 
 def test_no_more_is_heard_while_requests_wait(server: Server, caller: Caller) -> None:
