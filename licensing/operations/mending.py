@@ -13,7 +13,6 @@ from django.db.backends.utils import CursorWrapper
 from licensing.models import Module, Seat
 
 from .endings import places_of
-from .installation import bump_version
 from .seats import Place, free_seats, lock_modules
 from .sets import words_of
 from .terms import Offer, Terms, read_terms
@@ -109,7 +108,6 @@ def count_modules(cursor: CursorWrapper) -> dict[Place, CountedModule]:
 
 
 def _mend_leases(cursor: CursorWrapper, leases: list[str], seats: list[int], now: datetime) -> int:
-    bump_version()
     ended = reckon(cursor, leases, read_terms(), now)
     still = set(orphaned_seats(cursor)).intersection(seats)
     if still:

@@ -8,6 +8,7 @@ from django.db.backends.utils import CursorWrapper
 from .actors import PORTAL, Actor
 from .endings import Ending, end_leases
 from .events import record
+from .installation import bump_version
 from .lease_rows import LeaseRow, encode, read_leases, write_withdrawn
 from .lease_values import Promise, id_of
 from .seats import Place
@@ -44,7 +45,9 @@ def reckon(
 ) -> int:
     """Judge these leases anew, though nobody called: until when they go on, or that they end.
 
-    What was promised of them counts as written down. Gives the number of those that end.
+    What was promised of them counts as written down. Where one is found to end, or a seat of it to be taken
+    away, the installation's version is raised: an engine may keep it in memory. Gives the number of those
+    that end.
     """
     if not ids:
         return 0
@@ -56,6 +59,8 @@ def reckon(
     seats = read_seats(cursor, rows)
     verdicts = {key: stand(row, seats.get(key, []), terms, now, row.expires_at) for key, row in rows.items()}
     carry_out(cursor, rows, verdicts, now)
+    if any(isinstance(verdict, Ending) or verdict.marks for verdict in verdicts.values()):
+        bump_version()
     return sum(row.ended_at is not None for row in rows.values())
 
 

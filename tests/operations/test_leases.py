@@ -1,13 +1,14 @@
 """Heartbeat, return, look and release."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from uuid import uuid4
 
 import msgspec
 import pytest
 
-from licensing.models import Configuration, ErpClient, Event, Lease, Module, Role, Seat
-from licensing.operations.actors import Actor
+from licensing.models import Configuration, ErpClient, Event, Installation, Lease, Module, Role, Seat
+from licensing.operations.actors import PORTAL, Actor
 from licensing.operations.clock import UNKNOWN
 from licensing.operations.errors import Refused
 from licensing.operations.heartbeat import Beating, beating
@@ -23,6 +24,7 @@ from licensing.operations.leases import (
     renew_live,
     return_leases,
 )
+from licensing.operations.mending import mend
 from tests.factories import KEY, NOW, OTHER_KEY, Portal, beat, give_back, make_client, module, request, take
 
 pytestmark = pytest.mark.django_db
@@ -388,3 +390,51 @@ def test_heartbeat_after_a_heartbeat_may_be_reckoned_while_it_changes_nothing_bu
     assert beating(client.pk, look(LeaseCall(client.pk, first.id), later)) is None, "nobody has judged it now"
     portal.accept(KEY, [module("HANDEL", 5)], later, life=deadline - later)
     assert beating(client.pk, beat(client, first, later)) is None, "a seat of it was taken away"
+
+
+# --- what ends leases from outside the engine ---------------------------------------------------------------
+
+
+def version() -> int:
+    return Installation.objects.values_list("version", flat=True).get()
+
+
+def a_seat_was_edited_away(lease: HeldLease) -> None:
+    Seat.objects.filter(lease=lease.id).update(lease=None)
+
+
+def a_module_was_edited_away(_lease: HeldLease) -> None:
+    Seat.objects.all().delete()
+    Module.objects.all().delete()
+
+
+@pytest.mark.parametrize("edit", [a_seat_was_edited_away, a_module_was_edited_away])
+@pytest.mark.parametrize("end", [mend, renew_live])
+def test_whatever_finds_that_a_lease_ends_raises_the_version(
+    portal: Portal, client: ErpClient, edit: Callable[[HeldLease], None], end: Callable[[datetime], int]
+) -> None:
+    portal.accept(KEY, [module()])
+    lease = take(client)
+    edit(lease)
+    before = version()
+    end(NOW + timedelta(seconds=1))
+    assert ended(client, lease, NOW + timedelta(seconds=1))[0] == "released_by_admin"
+    assert version() > before
+
+
+def test_release_and_return_raise_the_version(portal: Portal, client: ErpClient) -> None:
+    portal.accept(KEY, [module()])
+    first, second = take(client), take(client)
+    before = version()
+    release([first.id], NOW, PORTAL)
+    released = version()
+    give_back(client, second, NOW)
+    assert before < released < version()
+
+
+def test_renewal_that_ends_nothing_leaves_the_version_alone(portal: Portal, client: ErpClient) -> None:
+    portal.accept(KEY, [module()])
+    take(client)
+    before = version()
+    renew_live(NOW + timedelta(seconds=1))
+    assert version() == before
