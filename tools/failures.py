@@ -33,7 +33,7 @@ def without_pages(serve: psutil.Process, url: str) -> Iterator[None]:
     """The process that serves the pages is gone meanwhile; afterwards it is started again."""
     serve.suspend()
     try:
-        (pages,) = (each for each in serve.children() if "pages" in each.cmdline())
+        (pages,) = (each for each in serve.children() if "licensing.serving.pages" in each.cmdline())
         for process in (*pages.children(recursive=True), pages):
             process.kill()
         yield
