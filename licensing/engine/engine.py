@@ -4,6 +4,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from django.db import DatabaseError, connection
@@ -124,7 +125,9 @@ def _lease_of(done: Outcome) -> HeldLease | None:
     """The lease that was given, or goes on."""
     outcome = done.outcome if isinstance(done, Done) else None
     if isinstance(outcome, Checkout):
-        return outcome.lease
+        # Where it cannot be made, that is told to its own caller.
+        with suppress(Exception):
+            return outcome.lease
     return outcome if isinstance(outcome, HeldLease) else None
 
 

@@ -25,10 +25,11 @@ from licensing.engine.recent import (
     Recent,
 )
 from licensing.models import Event, Lease, Seat
-from licensing.operations import leases, mending
+from licensing.operations import checkout, leases, mending
 from licensing.operations.actors import COMMAND
 from licensing.operations.errors import Refused
 from licensing.operations.installation import bump_version
+from licensing.operations.lease_rows import LeaseRow, held_lease
 from licensing.operations.lease_values import HeldLease, LeaseCall, Promise
 from tests.engine.asking import submitted
 from tests.factories import KEY, NOW, Portal, make_client, module, request, take
@@ -270,6 +271,34 @@ def test_memory_answers_nothing_while_a_batch_is_being_committed(
         assert await on.at_once() is not None
 
     play(portal, story)
+
+
+def test_lease_that_cannot_be_told_keeps_no_neighbour_waiting(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    portal.accept(KEY, [module("HANDEL", 5)])
+    client = make_client()
+
+    def touchy(row: LeaseRow, *rest: Any) -> HeldLease:
+        if row.user == "nobody":
+            raise ZeroDivisionError
+        return held_lease(row, *rest)
+
+    monkeypatch.setattr(checkout, "held_lease", touchy)
+
+    async def story() -> None:
+        engine = Engine(asyncio.get_running_loop(), lambda: NOW)
+        try:
+            works = [Work(Kind.CHECKOUT, request(client, "HANDEL", user=user)) for user in ("nobody", "anna")]
+            bad, good = await asyncio.gather(*(submitted(engine, work) for work in works))
+        finally:
+            engine.close()
+            connection.close()
+        assert good.outcome.lease.user == "anna"
+        with pytest.raises(ZeroDivisionError):
+            _ = bad.outcome.lease
+
+    asyncio.run(story())
 
 
 def test_memory_answers_the_lease_s_own_client_alone(portal: Portal) -> None:

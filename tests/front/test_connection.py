@@ -5,7 +5,6 @@ import gc
 import logging
 import socket
 import weakref
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -19,18 +18,6 @@ from tests.front.talking import ROOM, App, Caller, Server, asked, serving
 # More than the systems on both sides take in for a caller that does not read.
 LARGE = bytes(16_000_000)
 PARTS = 160
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with serving() as running:
-        yield running
-
-
-@pytest.fixture
-def caller(server: Server) -> Iterator[Caller]:
-    with server.call() as calling:
-        yield calling
 
 
 def is_broken(caller: Caller) -> bool:

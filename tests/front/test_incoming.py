@@ -1,6 +1,6 @@
 """What is taken for a request, and what is refused because somebody might take it for another."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import pairwise
 
 import pytest
@@ -8,23 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from licensing.front.incoming import LONGEST_HEAD, MOST_REPEATED, Incoming, Unfit
-from tests.front.talking import ROOM, Answer, Caller, Server, asked, serving
+from tests.front.talking import ROOM, Answer, Caller, Server, asked
 from tests.front.test_http import Line
 
 CHUNKED = "POST /a\nTransfer-Encoding: chunked"
 UPGRADE = "Connection: Upgrade, HTTP2-Settings\nUpgrade: h2c\nHTTP2-Settings: AAMAAABk"
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with serving() as running:
-        yield running
-
-
-@pytest.fixture
-def caller(server: Server) -> Iterator[Caller]:
-    with server.call() as calling:
-        yield calling
 
 
 def refused(caller: Caller, sent: bytes) -> Answer:
