@@ -233,7 +233,11 @@ class GroupCommit(Generic[Work, Outcome]):
         outcomes: Sequence[Outcome | Failed | Refused],
     ) -> None:
         for (_, asker), outcome in zip(batch, outcomes, strict=True):
-            asker.tell(outcome)
+            try:
+                asker.tell(outcome)
+            except Exception:
+                # Its neighbours wait for theirs.
+                logger.exception("the outcome of a lease call could not be told")
 
 
 def commit_error(commit: Callable[[], None]) -> Exception | None:

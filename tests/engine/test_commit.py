@@ -14,7 +14,7 @@ import pytest
 from licensing.engine.commit import SMALL, Busy, Failed, GroupCommit, Uncommitted
 from licensing.engine.crowd import IDLE_TURNS, MOST_TURNS, Crowd
 from licensing.operations.errors import Refused
-from tests.engine.asking import submitted
+from tests.engine.asking import Asked, submitted
 
 
 def run(story: Callable[[], Awaitable[None]]) -> None:
@@ -318,6 +318,20 @@ def test_what_one_cannot_prepare_touches_no_neighbour() -> None:
         assert outcomes == prepared == doubled(works)
 
     run(story)
+
+
+def test_one_who_cannot_be_told_keeps_no_neighbour_waiting(caplog: pytest.LogCaptureFixture) -> None:
+    class Deaf(Asked):
+        def tell(self, outcome: object) -> None:
+            raise ZeroDivisionError
+
+    async def story() -> None:
+        engine = GroupCommit(asyncio.get_running_loop(), at_once(doubled), doubled)
+        engine.submit(1, Deaf())
+        assert await submitted(engine, 2) == 4
+
+    run(story)
+    assert "could not be told" in caplog.text
 
 
 def test_the_loop_goes_on_once_the_thread_has_begun_to_commit() -> None:
