@@ -140,18 +140,18 @@ def baseline(folder: Path, codes: list[str], seats: int, log: Path, database_url
     )
 
 
-def hello(log: Path) -> Server:
-    """A limit known elsewhere too: granian's RSGI."""
+def granian_hello(log: Path) -> Server:
+    """A limit that is known elsewhere too: granian's RSGI."""
     target = Target(free_port())
     words = _granian("benchmarks.hello:application", target.port, "rsgi")
-    return Server("hello", words, {}, target, "/", log)
+    return Server("granian", words, {}, target, "/", log)
 
 
-def own_hello(log: Path) -> Server:
-    """The limit of the front's own server."""
+def hello(log: Path) -> Server:
+    """The limit of the server that the front uses."""
     target = Target(free_port())
     words = [sys.executable, "-m", "benchmarks.hello", str(target.port)]
-    return Server("own hello", words, {}, target, "/", log)
+    return Server("hello", words, {}, target, "/", log)
 
 
 def _granian(application: str, port: int, interface: str) -> list[str]:
