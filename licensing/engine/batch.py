@@ -64,7 +64,7 @@ class Batches:
 
     `changed` is called before the clock is asked where the installation's version has moved: whoever keeps
     the clock in memory reads it again, so that no batch is judged by a time that a contact has corrected.
-    `recent`, where there is one, is told of the batches that are carried out at once.
+    `recent`, where there is one, tells at once whether promises stand as they were given.
     """
 
     def __init__(

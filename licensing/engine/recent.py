@@ -66,23 +66,22 @@ class Recent:
         if kept is None or kept.client_id != client_id or not kept.prolong(now, AHEAD):
             return None
         self._promised[lease_id] = kept
-        if self._timer is None:
-            self._write_soon()
+        self._write_soon()
         return kept, now
 
     def write_ahead(self, lease_id: str | None) -> None:
         """Have written what was promised of this lease, ahead of all that is submitted from now on."""
-        if len(self._promised) <= FEW:
+        promised = self._promised
+        if not promised and not self._unwritten:
+            return
+        if len(promised) <= FEW:
             self._have_written(self.take())
-        elif lease_id in self._promised:
-            self._have_written([_promise_of(self._promised.pop(lease_id))])
+        else:
+            self._have_written(self._taken([lease_id] if lease_id in promised else []))
 
     def take(self) -> list[Promise]:
         """All that was promised and has to be written: from here on that is the caller's business."""
-        promises, self._unwritten = self._unwritten, []
-        promises += map(_promise_of, self._promised.values())
-        self._promised = {}
-        return promises
+        return self._taken(list(self._promised))
 
     def stands(self, promise: Promise) -> bool:
         """Whether nobody has written to the lease since: then what was promised can be written as it is.
@@ -127,17 +126,22 @@ class Recent:
         self._now = None
 
     def _write_soon(self) -> None:
-        seconds = WRITE_SECONDS if len(self._promised) <= MOST_AT_ONCE else HURRIED_SECONDS
-        self._timer = self._loop.call_later(seconds, self._write_oldest)
+        if self._timer is None:
+            seconds = WRITE_SECONDS if len(self._promised) <= MOST_AT_ONCE else HURRIED_SECONDS
+            self._timer = self._loop.call_later(seconds, self._write_oldest)
 
     def _write_oldest(self) -> None:
         self._timer = None
         promised = self._promised
-        oldest = list(islice(promised, max(MOST_AT_ONCE, len(promised) // SHARE)))
-        promises, self._unwritten = self._unwritten, []
-        self._have_written(promises + [_promise_of(promised.pop(lease_id)) for lease_id in oldest])
+        self._have_written(self._taken(list(islice(promised, max(MOST_AT_ONCE, len(promised) // SHARE)))))
         if promised:
             self._write_soon()
+
+    def _taken(self, lease_ids: Sequence[str]) -> list[Promise]:
+        """What was promised of these leases, and all that could not be written before."""
+        promises, self._unwritten = self._unwritten, []
+        promises += [_promise_of(self._promised.pop(lease_id)) for lease_id in lease_ids]
+        return promises
 
     def _have_written(self, promises: Sequence[Promise]) -> None:
         if promises:
@@ -152,8 +156,7 @@ class Recent:
     def _put_back(self, promises: Sequence[Promise]) -> None:
         logger.warning("%d heartbeats could not be written yet", len(promises))
         self._unwritten[:0] = promises
-        if self._timer is None:
-            self._write_soon()
+        self._write_soon()
 
 
 def _promise_of(lease: Beating) -> Promise:

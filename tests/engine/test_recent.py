@@ -386,6 +386,7 @@ class Pace:
     def __init__(self, leases: int) -> None:
         self.written: list[list[Promise]] = []
         self.delays: list[float] = []
+        self.can_write = True
         self.clock = NOW
         self.recent = Recent(self, lambda: 1, lambda: self.clock, self.write)  # type: ignore[arg-type]
         self.recent.compare()
@@ -403,7 +404,7 @@ class Pace:
 
     def write(self, promises: Sequence[Promise], tell: Callable[[bool], None]) -> None:
         self.written.append(list(promises))
-        tell(True)
+        tell(self.can_write)
 
     def beat(self, ids: Sequence[str], after: timedelta) -> int:
         """A heartbeat of each of these; how many were answered."""
@@ -460,6 +461,19 @@ def test_call_on_a_lease_has_its_promise_written_ahead_and_not_those_of_many_oth
     assert [[promise.lease_id for promise in found] for found in pace.written] == [[pace.ids[7]]]
     pace.recent.write_ahead(None)
     assert len(pace.written[1]) == FEW
+
+
+def test_many_promises_that_cannot_be_written_are_tried_again_by_one_timer_and_ahead_of_any_call() -> None:
+    pace = Pace(2 * MOST_AT_ONCE)
+    pace.beat(pace.ids, SECOND)
+    pace.can_write = False
+    pace.timer()
+    assert len(pace.delays) == 2
+    pace.can_write = True
+    pace.recent.write_ahead(None)
+    assert pace.written[1] == pace.written[0]
+    pace.recent.write_ahead(None)
+    assert len(pace.written) == 2
 
 
 def test_of_two_promises_of_a_lease_the_later_is_written(portal: Portal) -> None:
