@@ -1,7 +1,7 @@
 """One batch of lease calls in one transaction, by the operations that every other door uses."""
 
 import sqlite3
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import IntEnum
 from typing import Any
@@ -11,11 +11,12 @@ from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
-from licensing.operations.checkout import offers_for, run_checkout
+from licensing.operations.checkout import begin_checkout, offers_for
 from licensing.operations.errors import Refused
-from licensing.operations.heartbeat import run_heartbeat, run_look, run_return, write_promises
+from licensing.operations.heartbeat import begin_return, run_heartbeat, run_look, write_promises
 from licensing.operations.lease_values import Checkout, HeldLease, Promise
 from licensing.operations.locking import lock_ahead
+from licensing.operations.seat_changes import SeatChanges
 from licensing.operations.sets import ask
 from licensing.operations.terms import Terms, read_terms
 from licensing.operations.transactions import in_transaction
@@ -38,8 +39,8 @@ class Kind(IntEnum):
     """What a call wants, in the order in which a batch does it: what is given back first can be taken."""
 
     PROMISES = 0
-    RETURN = 1
-    HEARTBEAT = 2
+    HEARTBEAT = 1
+    RETURN = 2
     CHECKOUT = 3
     LOOK = 4
 
@@ -147,13 +148,12 @@ class Batches:
         places: dict[Kind, list[int]] = {}
         for place, work in enumerate(works):
             places.setdefault(work.kind, []).append(place)
-        calls = {kind: [works[place].call for place in places[kind]] for kind in sorted(places)}
+        calls = {kind: [works[place].call for place in at] for kind, at in places.items()}
         terms = self._locked(cursor, calls)
         now = self._clock()
         outcomes: list[Any] = [None] * len(works)
-        for kind, wanted in calls.items():
-            done = _run(kind, cursor, wanted, now, terms, stands)
-            for place, outcome in zip(places[kind], done, strict=True):
+        for kind, carry_out in _steps(cursor, calls, now, terms, stands):
+            for place, outcome in zip(places[kind], carry_out(), strict=True):
                 outcomes[place] = outcome
         return [Done(outcome, now) for outcome in outcomes]
 
@@ -184,26 +184,37 @@ class Batches:
         return terms
 
 
-def _run(
-    kind: Kind, cursor: CursorWrapper, calls: Sequence[Any], now: datetime, terms: Terms, stands: Stands
-) -> Sequence[Checkout | HeldLease | Refused | None]:
-    match kind:
-        case Kind.PROMISES:
-            _write_promises(cursor, calls, stands, now, terms)
-            return [None] * len(calls)
-        case Kind.RETURN:
-            return run_return(cursor, calls, now)
-        case Kind.HEARTBEAT:
-            return run_heartbeat(cursor, calls, now, terms)
-        case Kind.CHECKOUT:
-            return run_checkout(cursor, calls, now, terms)
-        case Kind.LOOK:
-            return [run_look(cursor, call, now, terms) for call in calls]
+Outcomes = Sequence[Checkout | HeldLease | Refused | None]
+
+
+def _steps(
+    cursor: CursorWrapper, calls: Mapping[Kind, Sequence[Any]], now: datetime, terms: Terms, stands: Stands
+) -> Iterator[tuple[Kind, Callable[[], Outcomes]]]:
+    """What carries out the calls of each kind, one after another.
+
+    What returns give back checkouts can take. They touch no row in common but those seats, so what both have
+    to know is asked for at once (PostgreSQL waits once).
+    """
+    changes = SeatChanges()
+    returns, requests = calls.get(Kind.RETURN), calls.get(Kind.CHECKOUT)
+    if promises := calls.get(Kind.PROMISES):
+        yield Kind.PROMISES, lambda: _write_promises(cursor, promises, stands, now, terms)
+    if heartbeats := calls.get(Kind.HEARTBEAT):
+        yield Kind.HEARTBEAT, lambda: run_heartbeat(cursor, heartbeats, now, terms)
+    return_all = begin_return(cursor, returns, now, changes) if returns else None
+    check_out_all = begin_checkout(cursor, requests, now, terms, changes) if requests else None
+    if return_all:
+        yield Kind.RETURN, return_all
+    if check_out_all:
+        yield Kind.CHECKOUT, check_out_all
+    changes.store(cursor)
+    if looks := calls.get(Kind.LOOK):
+        yield Kind.LOOK, lambda: [run_look(cursor, call, now, terms) for call in looks]
 
 
 def _write_promises(
     cursor: CursorWrapper, calls: Sequence[Sequence[Promise]], stands: Stands, now: datetime, terms: Terms
-) -> None:
+) -> list[None]:
     """As they are where they stand; the others are judged anew."""
     plain: list[Promise] = []
     doubtful: list[Promise] = []
@@ -212,3 +223,4 @@ def _write_promises(
             (plain if stands(promise) else doubtful).append(promise)
     write_promises(cursor, plain)
     reckon(cursor, [promise.key for promise in doubtful], terms, now, doubtful)
+    return [None] * len(calls)

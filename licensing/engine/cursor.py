@@ -16,6 +16,7 @@ from typing import Any
 from django.db.backends.utils import CursorWrapper
 
 from licensing.operations.sets import Rows
+from licensing.operations.transactions import Overtaken
 
 _execute = sqlite3.Cursor.execute
 _executemany = sqlite3.Cursor.executemany
@@ -50,9 +51,9 @@ class PostgresCursor(CursorWrapper):
     Each statement is prepared when it is first run, and planned no more.
     """
 
-    def __init__(self, database: Any, pipeline: Any) -> None:
+    def __init__(self, database: Any) -> None:
         super().__init__(None, database)
-        self._pipeline = pipeline
+        self._expected: list[tuple[Any, int]] = []
 
     def execute(self, sql: str, params: Sequence[Any] = ()) -> None:  # type: ignore[override]
         """Send one statement; placeholders are `%s`."""
@@ -66,12 +67,18 @@ class PostgresCursor(CursorWrapper):
         rows: Rows = self.cursor.fetchall
         return rows
 
-    @property
-    def rowcount(self) -> int:
-        """How many rows the last statement changed."""
-        self._pipeline.sync()
-        changed: int = self.cursor.rowcount
-        return changed
+    def expect(self, count: int) -> None:
+        """The last statement must change so many rows (`operations.sets.expect`): see `check`."""
+        self._expected.append((self.cursor, count))
+
+    def check(self) -> None:
+        """See whether each statement did what was expected, once the pipeline has ended.
+
+        Raises:
+            Overtaken: one did not change as many rows as it must.
+        """
+        if any(cursor.rowcount != count for cursor, count in self._expected):
+            raise Overtaken
 
 
 def _postgres_cursor(connection: Any) -> Any:
@@ -88,8 +95,10 @@ def batch_cursor(cursor: CursorWrapper) -> Iterator[CursorWrapper]:
         if database.vendor == "sqlite":
             yield SqliteCursor(cursor.cursor, database)
         else:
-            with database.connection.pipeline() as pipeline:
-                yield PostgresCursor(database, pipeline)
+            with database.connection.pipeline():
+                lean = PostgresCursor(database)
+                yield lean
+            lean.check()
 
 
 @lru_cache(maxsize=128)

@@ -3,7 +3,20 @@
 import uuid
 
 from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Q
+
+
+class RowNumber(models.BigAutoField):  # type: ignore[type-arg]
+    """A number in the order in which rows are made, so that rows of one time lie beside each other.
+
+    SQLite is spared the table in which it would remember the highest one that it ever gave: the number of
+    the last row may be given again once that row is gone, and then nothing refers to it.
+    """
+
+    def db_type_suffix(self, connection: BaseDatabaseWrapper) -> str | None:
+        """What the column's definition ends with."""
+        return None if connection.vendor == "sqlite" else super().db_type_suffix(connection)
 
 
 class Lease(models.Model):
@@ -13,9 +26,13 @@ class Lease(models.Model):
     this row alone; `withdrawn` maps the codes that the vendor took away since to the instant at which
     their seats end. The row is the history of use too, and is kept 35 days after the end; the API speaks
     of it for 30.
+
+    `id` is what the lease is called; seats refer to `row_number`. An index over ids is read and written at
+    random places, and one of those is enough.
     """
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    row_number = RowNumber(primary_key=True)
+    id = models.UUIDField(unique=True, default=uuid.uuid4)
     # No index: an ERP client is never deleted, and a planner that knows little would take it for the other.
     client = models.ForeignKey(
         "licensing.ErpClient", on_delete=models.PROTECT, related_name="leases", db_index=False
@@ -36,7 +53,7 @@ class Lease(models.Model):
     ended_at = models.DateTimeField(null=True)
     ended_reason = models.CharField(max_length=20, blank=True, default="")
     # The caller's key and the hash of its body. The id was reckoned from the key (`operations.lease_ids`):
-    # so the primary key lets no second lease be given for it.
+    # so it is unique, and no second lease can be given for it.
     idempotency_key = models.CharField(max_length=64, null=True)
     body_sha256 = models.CharField(max_length=64, blank=True, default="")
 

@@ -3,68 +3,83 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
-from itertools import chain
 
 from django.db.backends.utils import CursorWrapper
 
 from .endings import ask_overdue, lock_and_end
 from .errors import Refused
-from .lease_ids import REMEMBERED, IdsOfKeys, ids_of_keys, new_ids
-from .lease_rows import Claim, LeaseRow, NotTaken, Repeated, ask_repeated, encode, held_lease
+from .lease_ids import REMEMBERED, Ids, ids_of_keys, new_ids
+from .lease_rows import (
+    Claim,
+    LeaseRow,
+    NotTaken,
+    Repeated,
+    ask_repeated,
+    ask_row_numbers,
+    encode,
+    held_lease,
+)
 from .lease_values import Checkout, CheckoutRequest
 from .refusals import Refusal, full_modules, refusal_of, store_refusals
-from .seats import Place, Stock, TakenSeat, ask_stock, store_taken
+from .seat_changes import GivenSeat, SeatChanges
+from .seats import Place, Stock, ask_stock
 from .sets import words_of
 from .terms import RANK, Offer, Terms
 
 Outcome = Checkout | Refused
 
 
-def run_checkout(
-    cursor: CursorWrapper, requests: Sequence[CheckoutRequest], now: datetime, terms: Terms
-) -> list[Outcome]:
-    """Carry out a batch of checkouts, their modules being locked (`lock_ahead`).
+def begin_checkout(
+    cursor: CursorWrapper,
+    requests: Sequence[CheckoutRequest],
+    now: datetime,
+    terms: Terms,
+    changes: SeatChanges,
+) -> Callable[[], list[Outcome]]:
+    """Ask for what checkouts have to know; gives what carries them out, their modules being locked.
 
-    Its statements do not grow with the batch.
+    What was given back to `changes` by then can be given out. The statements do not grow with the batch.
     """
-    keys = {(r.client_id, r.idempotency_key) for r in requests if r.idempotency_key is not None}
-    ids = ids_of_keys(keys, now)
-    overdue = ask_overdue(cursor, now)
-    stock, repeated = _ask_what_is(cursor, requests, terms, ids)
-    if found := overdue():
-        lock_and_end(cursor, found, now)
-        stock, repeated = _ask_what_is(cursor, requests, terms, ids)
-    batch = _Batch(
-        terms, now, stock(), ids, new_ids(sum(r.idempotency_key is None for r in requests)), repeated()
-    )
-    for request in requests:
-        batch.carry_out(request)
-    batch.store(cursor)
-    return batch.outcomes
+    ids = _ids_for(requests, now)
+    counts = Counter(code for request in requests for code in (*request.modules, *request.optional))
+    offers, demand = _offers_of(counts, terms), max(counts.values(), default=0)
+    overdue, stock = ask_overdue(cursor, now), ask_stock(cursor, offers, demand)
+    of_keys = [one for r, both in zip(requests, ids, strict=True) if r.idempotency_key for one in both]
+    repeated = ask_repeated(cursor, of_keys)
+    numbers = ask_row_numbers(cursor, len(requests))
+
+    def carry_out_all() -> list[Outcome]:
+        in_stock, known = stock, repeated
+        if found := overdue():
+            changes.store(cursor)
+            lock_and_end(cursor, found, now)
+            in_stock, known = ask_stock(cursor, offers, demand), ask_repeated(cursor, of_keys)
+        batch = _Batch(terms, now, in_stock(changes), changes, numbers(), known())
+        for request, its_ids in zip(requests, ids, strict=True):
+            batch.carry_out(request, its_ids)
+        batch.store(cursor)
+        return batch.outcomes
+
+    return carry_out_all
 
 
 def offers_for(requests: Iterable[CheckoutRequest], terms: Terms) -> list[Offer]:
     """Every offer that one of the requests may get."""
-    codes = {code for request in requests for code in (*request.modules, *request.optional)}
+    return _offers_of({code for request in requests for code in (*request.modules, *request.optional)}, terms)
+
+
+def _offers_of(codes: Iterable[str], terms: Terms) -> list[Offer]:
     return [offer for code in codes for offer in terms.offers.get(code, ())]
 
 
-def _demand(requests: Iterable[CheckoutRequest]) -> int:
-    """The most seats that may be asked of one module."""
-    counts = Counter(code for request in requests for code in (*request.modules, *request.optional))
-    return max(counts.values(), default=0)
-
-
-def _ask_what_is(
-    cursor: CursorWrapper, requests: Sequence[CheckoutRequest], terms: Terms, ids: IdsOfKeys
-) -> tuple[Callable[[], dict[Place, Stock]], Callable[[], Repeated]]:
-    """What can be given, and the leases that requests repeat."""
-    return (
-        ask_stock(cursor, offers_for(requests, terms), _demand(requests)),
-        ask_repeated(cursor, chain.from_iterable(ids.values())) if ids else dict,
-    )
+def _ids_for(requests: Sequence[CheckoutRequest], now: datetime) -> list[Ids]:
+    """Of each request the id that its lease gets, and the one that it may have got before."""
+    keys = [(r.client_id, r.idempotency_key) for r in requests if r.idempotency_key is not None]
+    of_keys = iter(ids_of_keys(keys, now))
+    drawn = iter(new_ids(len(requests) - len(keys)))
+    return [next(of_keys) if r.idempotency_key is not None else (next(drawn), "") for r in requests]
 
 
 @dataclass(slots=True)
@@ -74,19 +89,18 @@ class _Batch:
     terms: Terms
     now: datetime
     stock: dict[Place, Stock]
-    ids: IdsOfKeys
-    # For requests without a key, one each; what is left over is never used.
-    drawn_ids: list[str]
+    changes: SeatChanges
+    # Of rows of new leases; what is left over is never used.
+    row_numbers: list[int]
     repeated: Repeated
     outcomes: list[Outcome] = field(default_factory=list)
-    given: list[tuple[CheckoutRequest, LeaseRow]] = field(default_factory=list)
-    taken: list[TakenSeat] = field(default_factory=list)
+    given: list[tuple[CheckoutRequest, int, LeaseRow]] = field(default_factory=list)
     refused: list[tuple[CheckoutRequest, Refusal]] = field(default_factory=list)
     full: list[tuple[int, Refusal]] = field(default_factory=list)
 
-    def carry_out(self, request: CheckoutRequest) -> None:
+    def carry_out(self, request: CheckoutRequest, ids: Ids) -> None:
         """Judge one request and note what is to be written for it."""
-        known = self._known(request) if request.idempotency_key is not None else None
+        known = self._known(ids) if self.repeated else None
         if known is not None:
             self._repeat(request, *known)
             return
@@ -94,18 +108,15 @@ class _Batch:
         if isinstance(picked, Refusal):
             self._refuse(request, picked)
         else:
-            self._give(request, picked)
+            self._give(request, picked, ids[0])
 
-    def _known(self, request: CheckoutRequest) -> tuple[LeaseRow, str] | None:
+    def _known(self, ids: Ids) -> tuple[LeaseRow, str] | None:
         """The lease that was given for the request's key; one from 24 h ago is forgotten."""
-        for lease_id in self._ids_of(request):
+        for lease_id in ids:
             known = self.repeated.get(lease_id)
             if known is not None and known[0].taken_at > self.now - REMEMBERED:
                 return known
         return None
-
-    def _ids_of(self, request: CheckoutRequest) -> tuple[str, str]:
-        return self.ids[request.client_id, request.idempotency_key or ""]
 
     def _repeat(self, request: CheckoutRequest, row: LeaseRow, body: str) -> None:
         if body != request.body_sha256:
@@ -166,7 +177,7 @@ class _Batch:
         stock = self.stock.get(offer.place)
         return None if stock is not None and stock.left > 0 else "no_free_seat"
 
-    def _give(self, request: CheckoutRequest, picked: list[Offer]) -> None:
+    def _give(self, request: CheckoutRequest, picked: list[Offer], lease_id: str) -> None:
         not_taken = []
         for code in request.optional:
             offer = self._pick(request, code)
@@ -174,30 +185,30 @@ class _Batch:
                 not_taken.append(NotTaken(code, offer))
             else:
                 picked.append(offer)
-        lease_id = self._ids_of(request)[0] if request.idempotency_key is not None else self.drawn_ids.pop()
-        claims = tuple([self._take(offer, lease_id) for offer in picked])
+        row_number = self.row_numbers[len(self.given)]
+        claims = tuple([self._take(offer, row_number) for offer in picked])
         limit = min([offer.ends_at for offer in picked])
         expires_at = min(self.now + self.terms.inactivity, limit)
         row = LeaseRow(
             lease_id, request.client_id, request.user, request.workstation, claims, tuple(not_taken), {},
             self.now, self.now, expires_at, _ends_as(picked, expires_at), None, "", limit,
         )  # fmt: skip
-        self.given.append((request, row))
+        self.given.append((request, row_number, row))
         if request.idempotency_key is not None:
             self.repeated[lease_id] = (row, request.body_sha256)
         self.outcomes.append(Checkout(partial(held_lease, row, self.terms, self.now), replayed=False))
 
-    def _take(self, offer: Offer, lease_id: str) -> Claim:
+    def _take(self, offer: Offer, row_number: int) -> Claim:
         stock = self.stock[offer.place]
         seat_id, number = stock.take()
-        self.taken.append(TakenSeat(seat_id, stock.module_id, number, lease_id))
+        self.changes.give(GivenSeat(seat_id, stock.module_id, number, row_number))
         return Claim(offer.module.code, offer.key, None if offer.module.seats is None else number)
 
     def store(self, cursor: CursorWrapper) -> None:
         """Write everything down: leases, seats, refusals; then read who holds what was full."""
         if self.given:
             _store_leases(cursor, self.given)
-            store_taken(cursor, self.taken)
+        self.changes.store(cursor)
         if self.refused:
             store_refusals(cursor, self.refused, self.now)
         if self.full:
@@ -217,23 +228,29 @@ def _ends_as(offers: Sequence[Offer], end: datetime) -> str:
 
 
 _LEASE = {
-    "id": "id", "client_id": "number", '"user"': "text", "workstation": "text", "program_name": "text",
-    "program_version": "text", "built_on": "date", "modules": "json", "not_taken": "json",
-    "withdrawn": "json", "taken_at": "instant", "last_seen_at": "instant", "expires_at": "instant",
-    "expires_as": "text", "ended_reason": "text", "idempotency_key": "text", "body_sha256": "text",
+    "row_number": "number", "id": "id", "client_id": "number", '"user"': "text", "workstation": "text",
+    "program_name": "text", "program_version": "text", "built_on": "date", "modules": "json",
+    "not_taken": "json", "withdrawn": "json", "taken_at": "instant", "last_seen_at": "instant",
+    "expires_at": "instant", "expires_as": "text", "ended_reason": "text", "idempotency_key": "text",
+    "body_sha256": "text",
 }  # fmt: skip
 
 
-def _store_leases(cursor: CursorWrapper, given: Sequence[tuple[CheckoutRequest, LeaseRow]]) -> None:
+def _store_leases(cursor: CursorWrapper, given: Sequence[tuple[CheckoutRequest, int, LeaseRow]]) -> None:
     words = words_of(cursor)
     instant = words.instant
     rows = [
         (
-            row.id, row.client_id, row.user, row.workstation, request.program.name, request.program.version,
-            request.program.built_on, encode(row.claims).decode(), encode(row.not_taken).decode(), "{}",
-            instant(row.taken_at), instant(row.last_seen_at), instant(row.expires_at), row.expires_as, "",
-            request.idempotency_key, request.body_sha256,
+            row_number, row.id, row.client_id, row.user, row.workstation, request.program.name,
+            request.program.version, _day(request.program.built_on), encode(row.claims).decode(),
+            encode(row.not_taken).decode(), "{}", instant(row.taken_at), instant(row.last_seen_at),
+            instant(row.expires_at), row.expires_as, "", request.idempotency_key, request.body_sha256,
         )
-        for request, row in given
+        for request, row_number, row in given
     ]  # fmt: skip
     words.insert(cursor, "licensing_lease", _LEASE, rows)
+
+
+def _day(day: date | None) -> str | None:
+    # As both databases read it; SQLite's driver would look for how to write a date, each time.
+    return None if day is None else day.isoformat()

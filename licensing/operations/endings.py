@@ -1,15 +1,15 @@
 """How leases end: by time, by return, by the portal. An ended lease is never touched again."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.backends.utils import CursorWrapper
 
 from .lease_rows import ENDS_BY_ITSELF
-from .lease_values import LeaseCall
-from .seats import Place, free_seats, free_seats_of, free_seats_of_ended, lock_modules
-from .sets import ask, words_of
+from .seat_changes import free_seats, free_seats_of
+from .seats import Place, lock_modules
+from .sets import ask, expect, words_of
 
 # The reason with which a lease ends by time; one that a hand wrote is none. A tuple reads as SQL does.
 _BY_TIME = f"CASE WHEN expires_as IN {ENDS_BY_ITSELF} THEN expires_as ELSE 'expired' END"
@@ -63,7 +63,8 @@ def places_of(cursor: CursorWrapper, leases: Collection[str], seats: Collection[
         return set()
     cursor.execute(
         "SELECT DISTINCT m.key_id, m.code FROM licensing_seat s JOIN licensing_module m ON m.id = s.module_id"  # noqa: S608
-        f" WHERE s.lease_id IN {words.among('id')} OR s.id IN {words.among('number')}",
+        f" WHERE s.lease_id IN (SELECT row_number FROM licensing_lease WHERE id IN {words.among('id')})"
+        f" OR s.id IN {words.among('number')}",
         [words.members(leases), words.members(seats)],
     )
     return set(cursor.fetchall())
@@ -97,30 +98,21 @@ def lock_and_end(cursor: CursorWrapper, overdue: Overdue, now: datetime) -> int:
     return end_overdue(cursor, overdue, now)
 
 
-def end_returned(cursor: CursorWrapper, calls: Sequence[LeaseCall], now: datetime) -> set[str]:
-    """End what its own client returns at `now`, its modules being locked: as expired where time was earlier.
+def end_returned(cursor: CursorWrapper, row_numbers: Collection[int], now: datetime) -> None:
+    """End live leases that their own client returns at `now`: as expired where time was earlier.
 
-    Gives the ids of those that were still live.
+    Raises:
+        Overtaken: one of them has ended meanwhile.
     """
     words = words_of(cursor)
     instant = words.instant(now)
-    keys = [call.key for call in calls]
-    rows = ask(
-        cursor,
+    cursor.execute(
         f"UPDATE licensing_lease SET ended_at = CASE WHEN expires_at > %s THEN %s ELSE expires_at END,"  # noqa: S608
         f" ended_reason = CASE WHEN expires_at > %s THEN 'returned' ELSE {_BY_TIME} END"
-        f" FROM {words.rows('r', lease='id', client='number')} WHERE licensing_lease.id = r.lease"
-        " AND licensing_lease.client_id = r.client AND licensing_lease.ended_at IS NULL"
-        " RETURNING licensing_lease.id",
-        [
-            instant,
-            instant,
-            instant,
-            *words.columns([(key, call.client_id) for key, call in zip(keys, calls, strict=True)]),
-        ],
+        f" WHERE row_number IN {words.among('number')} AND ended_at IS NULL",
+        [instant, instant, instant, words.members(row_numbers)],
     )
-    free_seats_of_ended(cursor, keys)
-    return {words.read_id(row[0]) for row in rows()}
+    expect(cursor, len(row_numbers))
 
 
 def end_leases(cursor: CursorWrapper, endings: Mapping[str, Ending]) -> list[str]:

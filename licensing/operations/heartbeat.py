@@ -1,6 +1,6 @@
 """Heartbeat, return and look: what an ERP client does with a lease that it has."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from operator import attrgetter
 
@@ -10,8 +10,9 @@ from django.db.backends.utils import CursorWrapper
 from .clock import UNKNOWN
 from .endings import Ending, end_returned
 from .errors import Refused
-from .lease_rows import LeaseEnd, LeaseRow, ask_leases, held_lease, read_ends, read_leases
+from .lease_rows import LeaseRow, ask_leases, held_lease, read_leases
 from .lease_values import HeldLease, LeaseCall, Promise
+from .seat_changes import Holding, SeatChanges, ask_holdings
 from .sets import words_of
 from .standing import ask_seats, read_seats, stand
 from .terms import Terms
@@ -28,7 +29,7 @@ def run_heartbeat(
     keys = {call.key for call in calls}
     read_rows, read_held = ask_leases(cursor, keys, lock=True), ask_seats(cursor, keys)
     rows, seats = read_rows(), read_held()
-    live = own_live(rows, calls, now)
+    live = own_live(rows, calls)
     verdicts = {
         row.id: stand(
             row, seats.get(row.id, []), terms, now, _fresh_end(row.expires_at, now, terms.inactivity)
@@ -115,25 +116,40 @@ def _fresh_end(expires_at: datetime, now: datetime, inactivity: timedelta) -> da
     return max(expires_at, now + inactivity)
 
 
-def run_return(cursor: CursorWrapper, calls: Sequence[LeaseCall], now: datetime) -> list[Refused | None]:
-    """Carry out a batch of returns, their modules being locked (`lock_ahead`).
+def begin_return(
+    cursor: CursorWrapper, calls: Sequence[LeaseCall], now: datetime, changes: SeatChanges
+) -> Callable[[], list[Refused | None]]:
+    """Ask for what returns have to know; gives what carries them out, their modules being locked.
 
-    Returning what has ended already is no mistake.
+    The seats are given back to `changes`. Returning what has ended already is no mistake.
     """
-    ended = end_returned(cursor, calls, now)
     keys = [call.key for call in calls]
-    others = [key for key in keys if key not in ended]
-    ends = read_ends(cursor, others) if others else {}
-    return [
-        None if key in ended or _known(ends.get(key), call, now) else _not_found()
-        for key, call in zip(keys, calls, strict=True)
-    ]
+    read = ask_holdings(cursor, keys)
+
+    def carry_out_all() -> list[Refused | None]:
+        holdings = read()
+        live: dict[int, Holding] = {}
+        outcomes: list[Refused | None] = []
+        for key, call in zip(keys, calls, strict=True):
+            holding = holdings.get(key)
+            if holding is None or not _known(holding, call, now):
+                outcomes.append(_not_found())
+                continue
+            outcomes.append(None)
+            if holding.ended_at is None:
+                live[holding.row_number] = holding
+        if live:
+            end_returned(cursor, live, now)
+            changes.give_back([seat for holding in live.values() for seat in holding.seats])
+        return outcomes
+
+    return carry_out_all
 
 
 def run_look(cursor: CursorWrapper, call: LeaseCall, now: datetime, terms: Terms) -> HeldLease | Refused:
     """One lease as it is now; where time has ended it and nobody wrote that down, that is written down."""
     rows = read_leases(cursor, [call.key])
-    live = own_live(rows, [call], now)
+    live = own_live(rows, [call])
     for row in live.values():
         verdict = stand(row, read_seats(cursor, live).get(row.id, []), terms, now, row.expires_at)
         if isinstance(verdict, Ending):
@@ -143,7 +159,7 @@ def run_look(cursor: CursorWrapper, call: LeaseCall, now: datetime, terms: Terms
     return told(rows.get(call.key), call, terms, now)
 
 
-def own_live(rows: Mapping[str, LeaseRow], calls: Sequence[LeaseCall], now: datetime) -> dict[str, LeaseRow]:
+def own_live(rows: Mapping[str, LeaseRow], calls: Sequence[LeaseCall]) -> dict[str, LeaseRow]:
     """Of the leases called, those that nobody has ended and that are the caller's own."""
     found = {}
     for call in calls:
@@ -164,8 +180,8 @@ def told(
     return held_lease(row, terms, now)
 
 
-def _known(row: LeaseRow | LeaseEnd | None, call: LeaseCall, now: datetime) -> bool:
-    if row is None or row.client_id != call.client_id:
+def _known(row: LeaseRow | Holding, call: LeaseCall, now: datetime) -> bool:
+    if row.client_id != call.client_id:
         return False
     # While portal time is unknown nobody can tell how long ago it ended.
     return row.ended_at is None or now >= UNKNOWN or row.ended_at > now - MEMORY

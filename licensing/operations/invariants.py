@@ -94,7 +94,7 @@ def _held_beyond_seats(counted: dict[Place, CountedModule], terms: Terms) -> Ite
 def _live_leases(cursor: CursorWrapper, terms: Terms, now: datetime) -> Iterator[str]:
     words = words_of(cursor)
     cursor.execute(
-        "SELECT id FROM licensing_lease WHERE ended_at IS NULL AND expires_at > %s ORDER BY taken_at, id",
+        "SELECT id FROM licensing_lease WHERE ended_at IS NULL AND expires_at > %s ORDER BY row_number",
         [words.instant(now)],
     )
     ids = [words.read_id(row[0]) for row in cursor.fetchall()]
@@ -121,7 +121,7 @@ def _live_lease(row: LeaseRow, seats: Seats, terms: Terms, now: datetime) -> Ite
 def _ended_leases() -> Iterator[str]:
     ended = Lease.objects.filter(ended_at__isnull=False)
     for lease in ended.exclude(ended_reason__in=REASONS).order_by("ended_at"):
-        yield _("Lease %(lease)s ended for no reason that there is.") % {"lease": lease.pk}
+        yield _("Lease %(lease)s ended for no reason that there is.") % {"lease": lease.id}
 
 
 def _releases(now: datetime) -> Iterator[str]:
@@ -130,6 +130,6 @@ def _releases(now: datetime) -> Iterator[str]:
     released = Lease.objects.filter(ended_reason="released_by_admin", ended_at__gt=since).order_by("ended_at")
     events = Event.objects.filter(kind="lease_released", at__gte=since)
     told = set(events.values_list("subject", flat=True))
-    for lease_id in released.values_list("pk", flat=True):
+    for lease_id in released.values_list("id", flat=True):
         if str(lease_id) not in told:
             yield _("Lease %(lease)s was released, and no event says by whom.") % {"lease": lease_id}

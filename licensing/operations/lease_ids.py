@@ -19,46 +19,50 @@ _FREE_BITS = (1 << 128) - 1 & ~(0xF << 76) & ~(0x3 << 62)
 _VERSION_4 = 0x4 << 76 | 0x2 << 62
 
 
+# The id that a lease gets for an idempotency key now, and the one that it had got before.
+Ids = tuple[str, str]
+
+
 def new_ids(count: int) -> list[str]:
     """Ids of new leases, 32 hex digits each, drawn at random.
 
     All are drawn at once: each call of the system lets other threads at the interpreter.
     """
     drawn = os.urandom(16 * count)
-    return [_as_uuid(drawn[start : start + 16]) for start in range(0, len(drawn), 16)]
+    return [f"{_uuid(drawn[start : start + 16]):032x}" for start in range(0, len(drawn), 16)]
 
 
-# By ERP client and idempotency key: the id that a lease for it gets now, and the one that it had got before.
-IdsOfKeys = dict[tuple[int, str], tuple[str, str]]
-
-
-def ids_of_keys(keys: Iterable[tuple[int, str]], now: datetime) -> IdsOfKeys:
-    """The ids that leases for these keys get at `now`, and those that they had got up to 24 h before.
+def ids_of_keys(keys: Iterable[tuple[int, str]], now: datetime) -> list[Ids]:
+    """Of each ERP client and its idempotency key: the id that a lease for it gets, and the one before.
 
     A lease as old as `REMEMBERED` was given in an earlier period than `now` is in: a key that is used again
     after that time gets another id.
     """
     period = int(now.timestamp() // REMEMBERED.total_seconds())
     secret = secret_for("lease ids")
-    present, past = _hash_in(period, secret), _hash_in(period - 1, secret)
-    found = {}
-    for key in keys:
+    begun, present, past = _begun(secret), _period_bits(secret, period), _period_bits(secret, period - 1)
+    found = []
+    for client_id, key in keys:
+        ours = begun.copy()
         # The idempotency key comes last: what is before it has no blank, so no two read the same.
-        text = f"{key[0]} {key[1]}".encode()
-        found[key] = _hashed(present, text), _hashed(past, text)
+        ours.update(f"key {client_id} {key}".encode())
+        bits = _uuid(ours.digest())
+        found.append((f"{bits ^ present:032x}", f"{bits ^ past:032x}"))
     return found
 
 
+@lru_cache(maxsize=2)
+def _begun(secret: bytes) -> "hashlib.blake2b":
+    return hashlib.blake2b(digest_size=16, key=secret)
+
+
 @lru_cache(maxsize=4)
-def _hash_in(period: int, secret: bytes) -> "hashlib.blake2b":
-    return hashlib.blake2b(f"{period} ".encode(), digest_size=16, key=secret)
+def _period_bits(secret: bytes, period: int) -> int:
+    """What makes the ids of a period others than those of the same keys in another."""
+    ours = _begun(secret).copy()
+    ours.update(f"period {period}".encode())
+    return int.from_bytes(ours.digest(), "big") & _FREE_BITS
 
 
-def _hashed(begun: "hashlib.blake2b", text: bytes) -> str:
-    ours = begun.copy()
-    ours.update(text)
-    return _as_uuid(ours.digest())
-
-
-def _as_uuid(drawn: bytes) -> str:
-    return f"{int.from_bytes(drawn, 'big') & _FREE_BITS | _VERSION_4:032x}"
+def _uuid(drawn: bytes) -> int:
+    return int.from_bytes(drawn, "big") & _FREE_BITS | _VERSION_4

@@ -1,6 +1,6 @@
 """Leases as the database keeps them, read in one statement, and told as `HeldLease`."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -77,37 +77,13 @@ def ask_leases(
 ) -> Callable[[], dict[str, LeaseRow]]:
     """As `read_leases`, read later."""
     words = words_of(cursor)
-    order = f" ORDER BY l.id{words.for_update}" if lock and words.for_update else ""
+    order = f" ORDER BY l.row_number{words.for_update}" if lock and words.for_update else ""
     rows = ask(
         cursor,
         f"SELECT {_COLUMNS} FROM licensing_lease l WHERE l.id IN {words.among('id')}{order}",  # noqa: S608
         [words.members(ids)],
     )
     return lambda: {row.id: row for row in (_read(words, values) for values in rows())}
-
-
-class LeaseEnd(msgspec.Struct):
-    """Whose a lease is, and when it ended."""
-
-    client_id: int
-    ended_at: datetime | None
-
-
-def read_ends(cursor: CursorWrapper, ids: Iterable[str]) -> dict[str, LeaseEnd]:
-    """Whose these leases are and when they ended, by id."""
-    words = words_of(cursor)
-    cursor.execute(
-        "SELECT l.id, l.client_id, l.ended_at FROM licensing_lease l"  # noqa: S608
-        f" WHERE l.id IN {words.among('id')}",
-        [words.members(ids)],
-    )
-    return {
-        words.read_id(lease_id): LeaseEnd(
-            client_id,
-            None if ended_at is None else words.read_instant(ended_at),
-        )
-        for lease_id, client_id, ended_at in cursor.fetchall()
-    }
 
 
 def _by_itself(reason: str) -> str:
@@ -118,8 +94,15 @@ def _by_itself(reason: str) -> str:
 Repeated = dict[str, tuple[LeaseRow, str]]
 
 
-def ask_repeated(cursor: CursorWrapper, ids: Iterable[str]) -> Callable[[], Repeated]:
+def ask_row_numbers(cursor: CursorWrapper, count: int) -> Callable[[], list[int]]:
+    """Numbers for the rows of so many new leases of this transaction."""
+    return words_of(cursor).ask_numbers(cursor, "licensing_lease", "row_number", count)
+
+
+def ask_repeated(cursor: CursorWrapper, ids: Collection[str]) -> Callable[[], Repeated]:
     """Those leases of these ids that there are."""
+    if not ids:
+        return dict
     words = words_of(cursor)
     rows = ask(
         cursor,

@@ -1,7 +1,7 @@
 """Leases: checkout, heartbeat, return, look, and what the portal itself does with them.
 
 Each function that takes many calls carries them out in one transaction, each with its own outcome. The
-lease engine hands the same `run_…` functions many calls at once; a page or a command hands over one.
+lease engine hands the same operations many calls at once; a page or a command hands over one.
 
 What ends a lease here raises the installation's version: the engine may keep the lease in memory.
 """
@@ -16,10 +16,10 @@ from django.db.backends.utils import CursorWrapper
 from licensing.models import Lease, Role
 
 from .actors import Actor
-from .checkout import offers_for, run_checkout
+from .checkout import begin_checkout, offers_for
 from .endings import Ending, end_leases, end_whatever_is_overdue
 from .errors import Refused
-from .heartbeat import run_heartbeat, run_look, run_return
+from .heartbeat import begin_return, run_heartbeat, run_look
 from .installation import bump_version
 from .lease_rows import read_leases
 from .lease_values import (
@@ -33,6 +33,7 @@ from .lease_values import (
     hex_of,
 )
 from .locking import lock_ahead
+from .seat_changes import SeatChanges
 from .terms import read_terms
 from .transactions import in_transaction
 from .verdicts import reckon, record_release
@@ -75,7 +76,7 @@ def _checkout(
 ) -> list[Checkout | Refused]:
     terms = read_terms()
     lock_ahead(cursor, offers_for(requests, terms), (), lambda: now)
-    return run_checkout(cursor, requests, now, terms)
+    return begin_checkout(cursor, requests, now, terms, SeatChanges())()
 
 
 def heartbeat(calls: Sequence[LeaseCall], now: datetime) -> list[HeldLease | Refused]:
@@ -99,7 +100,10 @@ def return_leases(calls: Sequence[LeaseCall], now: datetime) -> list[Refused | N
 def _return(cursor: CursorWrapper, calls: Sequence[LeaseCall], now: datetime) -> list[Refused | None]:
     lock_ahead(cursor, (), calls, lambda: now)
     bump_version()
-    return run_return(cursor, calls, now)
+    changes = SeatChanges()
+    outcomes = begin_return(cursor, calls, now, changes)()
+    changes.store(cursor)
+    return outcomes
 
 
 def look(call: LeaseCall, now: datetime) -> HeldLease:

@@ -25,12 +25,17 @@ def lock_ahead(
     Where a transaction holds the whole database there is nothing to do.
     """
     words = words_of(cursor)
-    places = {offer.place for offer in offers}
-    if not words.for_update or not (places or returns):
+    if not words.for_update:
         return list
-    held = f"SELECT s.module_id FROM licensing_seat s WHERE s.lease_id IN {words.among('id')}"  # noqa: S608
+    places = {offer.place for offer in offers}
+    if not (places or returns):
+        return list
+    held = (
+        "SELECT s.module_id FROM licensing_lease l JOIN licensing_seat s ON s.lease_id = l.row_number"  # noqa: S608
+        f" WHERE l.id IN {words.among('id')}"
+    )
     overdue = (
-        "SELECT s.module_id FROM licensing_seat s JOIN licensing_lease l ON l.id = s.lease_id"
+        "SELECT s.module_id FROM licensing_seat s JOIN licensing_lease l ON l.row_number = s.lease_id"
         " WHERE l.ended_at IS NULL AND l.expires_at <= %s"
         " UNION ALL SELECT s.module_id FROM licensing_seat s WHERE s.ends_at <= %s"
     )

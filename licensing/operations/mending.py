@@ -13,7 +13,8 @@ from django.db.backends.utils import CursorWrapper
 from licensing.models import Module, Seat
 
 from .endings import places_of
-from .seats import Place, free_seats, lock_modules
+from .seat_changes import free_seats
+from .seats import Place, lock_modules
 from .sets import words_of
 from .terms import Offer, Terms, read_terms
 from .transactions import in_transaction
@@ -44,8 +45,9 @@ def doubtful_leases(cursor: CursorWrapper) -> list[str]:
     """Live leases whose seats are not as many as their modules: for a seat taken away, or by a hand."""
     words = words_of(cursor)
     cursor.execute(
-        "SELECT l.id FROM licensing_lease l LEFT JOIN licensing_seat s ON s.lease_id = l.id"  # noqa: S608
-        f" WHERE l.ended_at IS NULL GROUP BY l.id HAVING COUNT(s.id) <> {words.array_length('l.modules')}"
+        "SELECT l.id FROM licensing_lease l LEFT JOIN licensing_seat s ON s.lease_id = l.row_number"  # noqa: S608
+        " WHERE l.ended_at IS NULL GROUP BY l.row_number"
+        f" HAVING COUNT(s.id) <> {words.array_length('l.modules')}"
     )
     return [words.read_id(row[0]) for row in cursor.fetchall()]
 
@@ -53,7 +55,7 @@ def doubtful_leases(cursor: CursorWrapper) -> list[str]:
 def orphaned_seats(cursor: CursorWrapper) -> list[int]:
     """Seats held by leases that have ended or are gone."""
     cursor.execute(
-        "SELECT s.id FROM licensing_seat s LEFT JOIN licensing_lease l ON l.id = s.lease_id"
+        "SELECT s.id FROM licensing_seat s LEFT JOIN licensing_lease l ON l.row_number = s.lease_id"
         " WHERE s.lease_id IS NOT NULL AND (l.id IS NULL OR l.ended_at IS NOT NULL)"
     )
     return [row[0] for row in cursor.fetchall()]

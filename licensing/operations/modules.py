@@ -93,7 +93,7 @@ def _taken(cursor: CursorWrapper, now: datetime) -> dict[Place, int]:
     rows = cursor.fetchall()
     cursor.execute(
         "SELECT o.module_id, COUNT(*) FROM ("
-        "SELECT s.module_id, s.id FROM licensing_lease l JOIN licensing_seat s ON s.lease_id = l.id"
+        "SELECT s.module_id, s.id FROM licensing_lease l JOIN licensing_seat s ON s.lease_id = l.row_number"
         " WHERE l.ended_at IS NULL AND l.expires_at <= %s"
         " UNION SELECT s.module_id, s.id FROM licensing_seat s WHERE s.ends_at <= %s"
         ") AS o GROUP BY o.module_id",
@@ -111,7 +111,7 @@ def holders(key: str, code: str, now: datetime) -> list[Holder]:
         cursor.execute(
             'SELECT l.id, s.number, l.workstation, l."user", l.taken_at, l.last_seen_at, l.expires_at,'
             " s.ends_at"
-            " FROM licensing_seat s JOIN licensing_lease l ON l.id = s.lease_id"
+            " FROM licensing_seat s JOIN licensing_lease l ON l.row_number = s.lease_id"
             " JOIN licensing_module m ON m.id = s.module_id"
             " JOIN licensing_virtualkey k ON k.id = m.key_id"
             " WHERE k.number = %s AND m.code = %s AND l.ended_at IS NULL AND l.expires_at > %s"

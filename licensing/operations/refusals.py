@@ -149,12 +149,12 @@ def _holdings(cursor: CursorWrapper, module_ids: Iterable[int]) -> dict[int, lis
     return found
 
 
-def _holding_leases(cursor: CursorWrapper, lease_ids: Collection[Any]) -> dict[Any, _Holding]:
-    """Leases that hold seats, by their ids: each is read and made once, however many modules it has."""
+def _holding_leases(cursor: CursorWrapper, lease_ids: Collection[int]) -> dict[int, _Holding]:
+    """Leases that hold seats, by row number: each is read and made once, however many modules it has."""
     words = words_of(cursor)
     cursor.execute(
-        'SELECT id, workstation, "user", taken_at, last_seen_at, expires_at FROM licensing_lease'  # noqa: S608
-        f" WHERE id IN {words.among('id')}",
+        'SELECT row_number, workstation, "user", taken_at, last_seen_at, expires_at FROM licensing_lease'  # noqa: S608
+        f" WHERE row_number IN {words.among('number')}",
         [words.members(lease_ids)],
     )
     found = {}

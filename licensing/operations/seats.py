@@ -1,16 +1,16 @@
-"""Seats: what is free, taking them, freeing them. Seat rows alone decide; counters only confirm."""
+"""What of each module can be given. Seat rows alone decide; counters only confirm."""
 
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import msgspec
 from django.db.backends.utils import CursorWrapper
 
+from .seat_changes import HeldSeat, SeatChanges
 from .sets import Words, ask, words_of
 from .terms import Offer
-from .transactions import Overtaken
 
 Place = tuple[int, str]
 # The highest number that a seat of a module that is not counted may get.
@@ -23,7 +23,7 @@ class Stock:
 
     module_id: int
     left: int
-    # Ids and numbers of free seat rows, the lowest number last.
+    # Ids and numbers of free seats with a row, the lowest number last.
     free: list[tuple[int, int]]
     next_number: int
 
@@ -34,15 +34,6 @@ class Stock:
             return self.free.pop()
         self.next_number += 1
         return None, self.next_number - 1
-
-
-class TakenSeat(msgspec.Struct, frozen=True, gc=False):
-    """A seat given to a lease in this batch."""
-
-    seat_id: int | None
-    module_id: int
-    number: int
-    lease_id: str
 
 
 def lock_modules(cursor: CursorWrapper, places: Collection[Place]) -> None:
@@ -62,24 +53,29 @@ def lock_modules(cursor: CursorWrapper, places: Collection[Place]) -> None:
 
 def ask_stock(
     cursor: CursorWrapper, offers: Collection[Offer], demand: int
-) -> Callable[[], dict[Place, Stock]]:
+) -> Callable[[SeatChanges], dict[Place, Stock]]:
     """What each module offered can give, as far as `demand` seats of it may be asked for.
 
     The modules are locked. Their seats are the grant's; fewer where the row says that some were taken away.
     The number held must stay within the seats, and a low number must be free: with `above` seats held
-    beyond them (they were taken away), only `free numbers - above` can be given.
+    beyond them (they were taken away), only `free numbers - above` can be given. What the transaction has
+    given back is free.
     """
     if not offers:
-        return dict
+        return lambda _changes: {}
     given = words_of(cursor).columns(_offered(offers))
     modules = _ask_modules(cursor, given)
     free = _ask_free(cursor, given, demand)
 
-    def read() -> dict[Place, Stock]:
+    def read(changes: SeatChanges) -> dict[Place, Stock]:
         found = modules()
         above = max((module.above for module in found), default=0)
         lists = (_ask_free(cursor, given, demand + above) if above else free)()
-        return {module.place: _stock(module, lists.get(module.id, [])) for module in found}
+        back = changes.given_back()
+        return {
+            module.place: _stock(module, lists.get(module.id, []), back.get(module.id, ()))
+            for module in found
+        }
 
     return read
 
@@ -101,9 +97,12 @@ class _ModuleRow(msgspec.Struct, frozen=True):
         return self.key_id, self.code
 
 
-def _stock(row: _ModuleRow, free: list[tuple[int, int]]) -> Stock:
-    left = len(free) + row.seats - row.highest - row.above
-    left = min(left, row.seats - row.taken, left if row.ceiling is None else row.ceiling - row.taken)
+def _stock(row: _ModuleRow, free: list[tuple[int, int]], back: Collection[HeldSeat]) -> Stock:
+    within = [(seat.id, seat.number) for seat in back if seat.number <= row.seats]
+    free = sorted(free + within, key=itemgetter(1), reverse=True)
+    above, taken = row.above - (len(back) - len(within)), row.taken - len(back)
+    left = len(free) + row.seats - row.highest - above
+    left = min(left, row.seats - taken, left if row.ceiling is None else row.ceiling - taken)
     return Stock(row.id, max(0, left), free, row.highest + 1)
 
 
@@ -142,7 +141,7 @@ def _ask_modules(cursor: CursorWrapper, given: list[Any]) -> Callable[[], list[_
 def _ask_free(
     cursor: CursorWrapper, given: list[Any], demand: int
 ) -> Callable[[], dict[int, list[tuple[int, int]]]]:
-    """By module: ids and numbers of free seat rows within the seats, the lowest number last."""
+    """By module: ids and numbers of free seat rows within the seats, the lowest numbers."""
     words = words_of(cursor)
     rows = ask(
         cursor,
@@ -154,8 +153,6 @@ def _ask_free(
         found: dict[int, list[tuple[int, int]]] = {}
         for module_id, seat_id, number in rows():
             found.setdefault(module_id, []).append((seat_id, number))
-        for free in found.values():
-            free.sort(key=lambda seat: -seat[1])
         return found
 
     return read
@@ -170,75 +167,3 @@ def _lowest_free(words: Words) -> str:
     if words.for_update:
         return f"CROSS JOIN LATERAL (SELECT x.id, x.number {lowest}) s"
     return f"JOIN licensing_seat s ON s.id IN (SELECT x.id {lowest})"
-
-
-def store_taken(cursor: CursorWrapper, taken: list[TakenSeat]) -> None:
-    """Give the seats to their leases and count them: three statements whatever their number."""
-    words = words_of(cursor)
-    new = [(seat.module_id, seat.number, seat.lease_id) for seat in taken if seat.seat_id is None]
-    reused = [(seat.seat_id, seat.lease_id) for seat in taken if seat.seat_id is not None]
-    if new:
-        kinds = {"module_id": "number", "number": "number", "lease_id": "id"}
-        words.insert(cursor, "licensing_seat", kinds, new)
-    if reused:
-        cursor.execute(
-            "UPDATE licensing_seat SET lease_id = r.lease"  # noqa: S608
-            f" FROM {words.rows('r', seat='number', lease='id')}"
-            " WHERE licensing_seat.id = r.seat AND licensing_seat.lease_id IS NULL",
-            words.columns(reused),
-        )
-        if cursor.rowcount != len(reused):
-            raise Overtaken
-    counts = Counter(seat.module_id for seat in taken)
-    cursor.execute(
-        "UPDATE licensing_module SET taken = taken + r.n"  # noqa: S608
-        f" FROM {words.rows('r', module='number', n='number')} WHERE licensing_module.id = r.module",
-        words.columns(list(counts.items())),
-    )
-
-
-def free_seats_of(cursor: CursorWrapper, lease_ids: Collection[str]) -> None:
-    """Free every seat of the leases."""
-    words = words_of(cursor)
-    _free(cursor, f"lease_id IN {words.among('id')}", words.members(lease_ids))
-
-
-def free_seats_of_ended(cursor: CursorWrapper, lease_ids: Collection[str]) -> None:
-    """Free every seat of those of the leases that have ended, whoever knows which."""
-    words = words_of(cursor)
-    ended = "(SELECT l.ended_at FROM licensing_lease l WHERE l.id = licensing_seat.lease_id)"
-    _free(cursor, f"lease_id IN {words.among('id')} AND {ended} IS NOT NULL", words.members(lease_ids))
-
-
-def free_seats(cursor: CursorWrapper, seat_ids: Collection[int]) -> None:
-    """Free these seats."""
-    words = words_of(cursor)
-    _free(cursor, f"id IN {words.among('number')}", words.members(seat_ids))
-
-
-def _free(cursor: CursorWrapper, which: str, parameter: Any) -> None:
-    words = words_of(cursor)
-    freed = ask(
-        cursor,
-        f"UPDATE licensing_seat SET lease_id = NULL, ends_at = NULL WHERE {which}"  # noqa: S608
-        " AND lease_id IS NOT NULL RETURNING id, module_id,"
-        " number > (SELECT m.seats FROM licensing_module m WHERE m.id = module_id)",
-        [parameter],
-    )()
-    if not freed:
-        return
-    counts = Counter(module_id for _, module_id, _ in freed)
-    remaining = f"{words.greatest}(0, licensing_module.taken - r.n)"
-    cursor.execute(
-        f"UPDATE licensing_module SET taken = {remaining},"  # noqa: S608
-        f" ceiling = CASE WHEN seats IS NULL THEN NULL ELSE {words.greatest}(seats, {remaining}) END"
-        f" FROM {words.rows('r', module='number', n='number')} WHERE licensing_module.id = r.module",
-        words.columns(list(counts.items())),
-    )
-    beyond = [seat_id for seat_id, _, is_beyond in freed if is_beyond]
-    if beyond:
-        # The module no longer has these numbers.
-        cursor.execute(
-            f"DELETE FROM licensing_seat WHERE id IN {words.among('number')}",  # noqa: S608
-            [words.members(beyond)],
-        )

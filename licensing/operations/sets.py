@@ -13,6 +13,8 @@ from uuid import UUID
 import msgspec
 from django.db.backends.utils import CursorWrapper
 
+from .transactions import Overtaken
+
 Row = tuple[Any, ...]
 Rows = Callable[[], list[Row]]
 _encode = msgspec.json.encode
@@ -24,6 +26,7 @@ class SqliteWords:
     for_update = ""  # an IMMEDIATE transaction already holds the whole database
     greatest = "MAX"
     least = "MIN"
+    same = "IS"  # as `=`, and NULL is the same as NULL
     json = ""
 
     def among(self, kind: str) -> str:
@@ -47,6 +50,13 @@ class SqliteWords:
         """Insert the rows; `kinds` names their columns in order."""
         places = ", ".join(["%s"] * len(kinds))
         cursor.executemany(f"INSERT INTO {table} ({', '.join(kinds)}) VALUES ({places})", rows)  # noqa: S608
+
+    def ask_numbers(
+        self, cursor: CursorWrapper, table: str, column: str, count: int
+    ) -> Callable[[], list[int]]:
+        """So many numbers for rows of this transaction: those after the last row's."""
+        last = ask(cursor, f"SELECT COALESCE(MAX({column}), 0) FROM {table}", ())()[0][0]  # noqa: S608
+        return lambda: list(range(last + 1, last + count + 1))
 
     def array_length(self, column: str) -> str:
         """How long the JSON array of a column is; nought for what is no array."""
@@ -81,6 +91,7 @@ class PostgresWords:
     for_update = " FOR UPDATE"
     greatest = "GREATEST"
     least = "LEAST"
+    same = "IS NOT DISTINCT FROM"
     json = "::jsonb"
 
     def among(self, kind: str) -> str:
@@ -108,6 +119,14 @@ class PostgresWords:
         source = self.rows("r", **kinds)
         names = ", ".join(kinds)
         cursor.execute(f"INSERT INTO {table} ({names}) SELECT {values} FROM {source}", self.columns(rows))  # noqa: S608
+
+    def ask_numbers(
+        self, cursor: CursorWrapper, table: str, column: str, count: int
+    ) -> Callable[[], list[int]]:
+        """So many numbers for rows of this transaction, from the column's sequence."""
+        sequence = f"{table}_{column}_seq"
+        rows = ask(cursor, "SELECT nextval(%s::regclass) FROM generate_series(1, %s)", [sequence, count])
+        return lambda: [number for (number,) in rows()]
 
     def array_length(self, column: str) -> str:
         """How long the JSON array of a column is; nought for what is no array."""
@@ -172,6 +191,19 @@ def ask(cursor: CursorWrapper, sql: str, params: Sequence[Any]) -> Rows:
     cursor.execute(sql, params)
     found = cursor.fetchall()
     return lambda: found
+
+
+def expect(cursor: CursorWrapper, count: int) -> None:
+    """The last statement must have changed so many rows; a batch on PostgreSQL looks at that at its end.
+
+    Raises:
+        Overtaken: it has not.
+    """
+    later = getattr(cursor, "expect", None)
+    if later is not None:
+        later(count)
+    elif cursor.rowcount != count:
+        raise Overtaken
 
 
 def words_of(cursor: CursorWrapper) -> Words:

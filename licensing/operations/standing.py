@@ -35,8 +35,9 @@ def ask_seats(cursor: CursorWrapper, ids: Collection[str]) -> Callable[[], dict[
     words = words_of(cursor)
     rows = ask(
         cursor,
-        "SELECT s.lease_id, m.key_id, m.code, s.number, s.ends_at FROM licensing_seat s"  # noqa: S608
-        f" JOIN licensing_module m ON m.id = s.module_id WHERE s.lease_id IN {words.among('id')}",
+        "SELECT l.id, m.key_id, m.code, s.number, s.ends_at FROM licensing_lease l"  # noqa: S608
+        " JOIN licensing_seat s ON s.lease_id = l.row_number JOIN licensing_module m ON m.id = s.module_id"
+        f" WHERE l.id IN {words.among('id')}",
         [words.members(ids)],
     )
 

@@ -122,7 +122,8 @@ def _mark(cursor: CursorWrapper, row: LeaseRow, marks: Mapping[Place, datetime])
     for (key_id, code), ends_at in marks.items():
         row.withdrawn[code] = ends_at
         cursor.execute(
-            "UPDATE licensing_seat SET ends_at = %s WHERE lease_id = %s AND module_id IN"
+            "UPDATE licensing_seat SET ends_at = %s WHERE lease_id ="
+            " (SELECT row_number FROM licensing_lease WHERE id = %s) AND module_id IN"
             " (SELECT id FROM licensing_module WHERE key_id = %s AND code = %s)",
             [words.instant(ends_at), row.id, key_id, code],
         )

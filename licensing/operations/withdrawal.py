@@ -67,7 +67,7 @@ def _end_of_key(cursor: CursorWrapper, number: str, reason: str, now: datetime) 
     bump_version()
     modules = Module.objects.filter(key__number=number)
     held = Seat.objects.filter(module__key__number=number, lease__isnull=False)
-    leases = {key.hex for key in held.values_list("lease_id", flat=True) if key is not None}
+    leases = {lease_id.hex for lease_id in held.values_list("lease__id", flat=True)}
     _lock_and_tidy(cursor, set(modules.values_list("key_id", "code")), leases, now)
     ended = end_leases(cursor, {key: Ending(now, reason) for key in leases})
     modules.delete()
@@ -134,7 +134,7 @@ def _store(seats: list[Seat], leases: Iterable[Lease]) -> set[str]:
     stored = list(leases)
     Seat.objects.bulk_update(seats, ["ends_at"], batch_size=500)
     Lease.objects.bulk_update(stored, ["withdrawn"], batch_size=500)
-    return {lease.pk.hex for lease in stored}
+    return {lease.id.hex for lease in stored}
 
 
 def _number_by_age(module: Module, key_number: str, *, counted: bool) -> None:
@@ -177,7 +177,7 @@ def _beyond_deadlines(cursor: CursorWrapper, terms: Terms, now: datetime) -> set
         return set()
     cursor.execute(
         "SELECT DISTINCT l.id FROM licensing_module m JOIN licensing_seat s ON s.module_id = m.id"  # noqa: S608
-        " JOIN licensing_lease l ON l.id = s.lease_id"
+        " JOIN licensing_lease l ON l.row_number = s.lease_id"
         f" JOIN {words.rows('r', key_id='number', code='text', ends='instant')}"
         " ON r.key_id = m.key_id AND r.code = m.code WHERE l.ended_at IS NULL AND l.expires_at > r.ends",
         words.columns(early),

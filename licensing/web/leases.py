@@ -104,7 +104,7 @@ def release_leases(request: HttpRequest) -> HttpResponse:
     confirmed = request.method == "POST" and "confirmed" in request.POST
     form = ReleaseForm(request.POST if confirmed else None)
     if confirmed and form.is_valid():
-        ids = [lease.pk for lease in picked]
+        ids = [lease.id for lease in picked]
         outcome = form.carry_out(lambda: release(ids, now, actor(request), form.cleaned_data["reason"]))
         if outcome:
             _tell(request, outcome.value)
@@ -177,7 +177,7 @@ def _picked(request: HttpRequest, now: datetime) -> list[Lease]:
     live = live_leases(now).order_by("user", "workstation", "pk")
     given = request.POST if request.method == "POST" else request.GET
     user = given.get("user")
-    return list(live.filter(user=user) if user else live.filter(pk__in=_ids(given.getlist("lease"))))
+    return list(live.filter(user=user) if user else live.filter(id__in=_ids(given.getlist("lease"))))
 
 
 def _ids(texts: Sequence[str]) -> list[UUID]:

@@ -48,7 +48,7 @@ def leases(portal: Portal) -> list[Lease]:
     client = make_client()
     seats = [("anna", "PC-1"), ("anna", "PC-2"), ("jan", "PC-2")]
     held = [take(client, "HANDEL", now=now(), user=user, workstation=pc) for user, pc in seats]
-    return [Lease.objects.get(pk=lease.id) for lease in held]
+    return [Lease.objects.get(id=lease.id) for lease in held]
 
 
 @pytest.mark.parametrize(
@@ -65,8 +65,8 @@ def test_release_ends_the_leases_asked_for(
 
 
 def test_release_ends_one_lease(leases: list[Lease], command: Command) -> None:
-    assert command("release", "--lease", str(leases[0].pk)).out == "Leases released: 1\n"
-    again = command("release", "--lease", str(leases[0].pk))
+    assert command("release", "--lease", str(leases[0].id)).out == "Leases released: 1\n"
+    again = command("release", "--lease", str(leases[0].id))
     assert (again.out, again.status) == ("", 1)
     assert again.err.startswith("lease_not_found: ")
 
@@ -90,7 +90,7 @@ def test_check_invariants_prints_what_is_wrong(leases: list[Lease], command: Com
     Seat.objects.filter(lease=leases[0]).delete()
     ran = command("check_invariants")
     assert ran.status == 1
-    assert str(leases[0].pk) in ran.out
+    assert str(leases[0].id) in ran.out
     assert re.fullmatch(r"invariants_broken: \d+ findings?\n", ran.err)
 
 

@@ -4,6 +4,7 @@ Faults that only a power cut shows are planted in test_power_cut.py.
 """
 
 import dataclasses
+import uuid
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
@@ -20,6 +21,7 @@ from licensing.operations.endings import Ending, Overdue
 from licensing.operations.errors import Refused
 from licensing.operations.invariants import check_invariants
 from licensing.operations.refusals import Refusal, refusal_of
+from licensing.operations.seat_changes import SeatChanges
 from licensing.operations.seats import Stock
 from licensing.operations.standing import Standing, stand
 from tests.factories import KEY, NOW, Portal, make_client, module, take
@@ -42,10 +44,10 @@ def count_then_insert(monkeypatch: pytest.MonkeyPatch) -> None:
     counted: dict[Any, Stock] = {}
     honest = checkout.ask_stock
 
-    def stale(*given: Any) -> Callable[[], dict[Any, Stock]]:
-        for place, stock in honest(*given)().items():
+    def stale(*given: Any) -> Callable[[SeatChanges], dict[Any, Stock]]:
+        for place, stock in honest(*given)(SeatChanges()).items():
             counted.setdefault(place, stock)
-        return lambda: {
+        return lambda _changes: {
             place: dataclasses.replace(stock, free=list(stock.free)) for place, stock in counted.items()
         }
 
@@ -128,9 +130,9 @@ def test_replay_and_invariants_show_leases_beyond_the_seats(portal: Portal, clie
     lease = take(client)
     assert history.portal_mistakes(rows, nothing, seats) == []
     assert check_invariants(NOW) == []
-    twin = Lease.objects.get(pk=lease.id)
+    twin = Lease.objects.get(id=lease.id)
     twin.pk = None
-    twin.id = Lease._meta.pk.get_default()  # type: ignore[union-attr]
+    twin.id = uuid.uuid4()
     twin.save(force_insert=True)
     assert any("2 leases at once" in mistake for mistake in history.portal_mistakes(rows, nothing, seats))
     assert check_invariants(NOW) != []
@@ -140,7 +142,7 @@ def test_replay_shows_acknowledged_leases_that_are_missing(portal: Portal, clien
     portal.accept(KEY, [module("HANDEL", 2)])
     lost, kept = take(client, idempotency_key="a"), take(client, idempotency_key="b")
     told = history.Acknowledged({"a": str(lost.id), "b": str(kept.id)}, frozenset([str(kept.id)]), ())
-    Seat.objects.filter(lease_id=lost.id).update(lease=None)
-    Lease.objects.filter(pk=lost.id).delete()
+    Seat.objects.filter(lease__id=lost.id).update(lease=None)
+    Lease.objects.filter(id=lost.id).delete()
     mistakes = history.portal_mistakes(rows, told, {(KEY, "HANDEL"): 2})
     assert [mistake.split()[-1] for mistake in mistakes] == ["missing", "so", "None"]

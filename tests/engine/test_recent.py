@@ -112,7 +112,7 @@ def play(portal: Portal, story: Callable[[Play], Awaitable[None]], life: timedel
 
 def stored(lease_id: UUID) -> Lease:
     """The lease as another process reads it."""
-    row: Lease = elsewhere(lambda: Lease.objects.get(pk=lease_id))
+    row: Lease = elsewhere(lambda: Lease.objects.get(id=lease_id))
     return row
 
 
@@ -497,7 +497,7 @@ def test_promise_that_does_not_move_the_end_still_tells_when_it_was_heard(portal
     far = NOW + timedelta(hours=5)
 
     async def story(on: Play) -> None:
-        Lease.objects.filter(pk=on.lease_id).update(expires_at=far)
+        Lease.objects.filter(id=on.lease_id).update(expires_at=far)
         await on.call(Kind.HEARTBEAT)
         heard = await on.beat()
         await on.call(Kind.LOOK)
@@ -529,7 +529,7 @@ def test_engine_that_starts_gives_every_live_lease_a_fresh_inactivity_time(porta
         Engine(asyncio.get_running_loop(), lambda: later).close()
 
     asyncio.run(start())
-    row = Lease.objects.get(pk=lease.id)
+    row = Lease.objects.get(id=lease.id)
     assert (row.expires_at, row.last_seen_at) == (later + INACTIVITY, NOW)
 
 

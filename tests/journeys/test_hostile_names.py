@@ -228,7 +228,7 @@ def test_no_reason_of_a_release_runs_as_a_script(watch: Watch) -> None:
     assert unseen(" ".join(page.inner_text("main").split()), SCRIPTS) == []
     leases = Lease.objects.filter(ended_at__isnull=True, user__in=SCRIPTS).order_by("user")[1:]
     for lease, script in zip(leases, SCRIPTS[1:], strict=True):
-        release([lease.pk], portal_now(), COMMAND, script)
+        release([lease.id], portal_now(), COMMAND, script)
     page.get_by_label("Reason").fill(SCRIPTS[0])
     page.get_by_role("button", name="Release").click()
     expect(page.get_by_text("were released")).to_be_visible()

@@ -76,7 +76,7 @@ def test_lease_never_outlives_a_module_of_it(portal: Portal, client: ErpClient) 
     assert lease.expires_at == datetime.combine(
         NOW.date() + timedelta(days=1), datetime.min.time(), NOW.tzinfo
     )
-    assert Lease.objects.get(pk=lease.id).expires_as == "module_expired"
+    assert Lease.objects.get(id=lease.id).expires_as == "module_expired"
 
 
 def test_checkout_tells_dates_and_deadline_of_its_modules(portal: Portal, client: ErpClient) -> None:
@@ -373,7 +373,7 @@ def test_overdue_lease_is_taken_over_whether_or_not_a_worker_ran(portal: Portal,
     assert refusal(client, now=first.expires_at - timedelta(microseconds=1)).code == "no_free_seat"
     second = take(client, now=first.expires_at)
     assert second.modules[0].seat == 1
-    ended = Lease.objects.get(pk=first.id)
+    ended = Lease.objects.get(id=first.id)
     assert (ended.ended_at, ended.ended_reason) == (first.expires_at, "expired")
 
 
@@ -562,7 +562,7 @@ def test_every_refused_checkout_is_recorded(portal: Portal, client: ErpClient) -
 def test_names_are_kept_as_they_were_given(portal: Portal, client: ErpClient) -> None:
     portal.accept(KEY, [module()])
     lease = take(client, user='Łukasz "Żółw" 🦊 \\', workstation="%s; DROP")
-    stored = Lease.objects.get(pk=lease.id)
+    stored = Lease.objects.get(id=lease.id)
     assert (stored.user, stored.workstation) == ('Łukasz "Żółw" 🦊 \\', "%s; DROP")
     assert stored.modules == [{"code": "HANDEL", "key": KEY, "seat": 1}]
     assert stored.built_on == date(2026, 9, 1)

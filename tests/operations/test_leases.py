@@ -290,7 +290,7 @@ def test_expire_overdue_ends_only_what_is_overdue(portal: Portal, client: ErpCli
     live = take(client, now=NOW + timedelta(seconds=1))
     assert expire_overdue(NOW + INACTIVITY) == 1
     assert expire_overdue(NOW + INACTIVITY) == 0
-    assert str(Lease.objects.get(ended_at__isnull=True).pk) == live.id
+    assert str(Lease.objects.get(ended_at__isnull=True).id) == live.id
 
 
 @pytest.mark.parametrize("reason", ["key_inactive", "key_removed"])
@@ -331,7 +331,7 @@ def test_renewal_of_all_live_leases_leaves_alone_what_has_ended_or_is_overdue(
     now = overdue.expires_at
     assert renew_live(now) == 1
     assert look(LeaseCall(client.pk, live.id), now).expires_at == now + INACTIVITY
-    assert Lease.objects.get(pk=live.id).last_seen_at == live.last_seen_at
+    assert Lease.objects.get(id=live.id).last_seen_at == live.last_seen_at
     assert ended(client, overdue, now) == ("expired", overdue.expires_at)
     assert ended(client, returned, now) == ("returned", NOW)
 
@@ -400,7 +400,7 @@ def version() -> int:
 
 
 def a_seat_was_edited_away(lease: HeldLease) -> None:
-    Seat.objects.filter(lease=lease.id).update(lease=None)
+    Seat.objects.filter(lease__id=lease.id).update(lease=None)
 
 
 def a_module_was_edited_away(_lease: HeldLease) -> None:

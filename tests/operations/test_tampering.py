@@ -13,10 +13,9 @@ from licensing.models.sealed import seal
 from licensing.operations.clock import local_now, portal_now
 from licensing.operations.errors import Refused
 from licensing.operations.invariants import check_invariants
-from licensing.operations.lease_values import hex_of
 from licensing.operations.leases import Checkout, HeldLease, LeaseCall, checkout, heartbeat, look
 from licensing.operations.mending import mend
-from licensing.operations.seats import TakenSeat, store_taken
+from licensing.operations.seat_changes import GivenSeat, SeatChanges
 from licensing.operations.transactions import Overtaken
 from tests.factories import KEY, NOW, OTHER_KEY, Portal, beat, give_back, make_client, module, request, take
 
@@ -148,13 +147,13 @@ def test_lease_whose_seat_was_cleared_by_hand_notices_at_its_heartbeat(full, cli
 
 
 def test_leases_ended_by_hand_free_their_seats(full, client: ErpClient) -> None:
-    Lease.objects.filter(pk=full[0].id).update(ended_at=NOW, ended_reason="returned")
+    Lease.objects.filter(id=full[0].id).update(ended_at=NOW, ended_reason="returned")
     mend(NOW)
     assert given_now(client) == 1
 
 
 def test_seat_given_to_another_lease_by_hand_ends_both(full, client: ErpClient) -> None:
-    Seat.objects.filter(number=2).update(lease=full[0].id)
+    Seat.objects.filter(number=2).update(lease=Lease.objects.get(id=full[0].id))
     assert alive(client, full, NOW + MINUTE) == 1
     mend(NOW + MINUTE)
     assert given_now(client, now=NOW + MINUTE) == 2
@@ -170,7 +169,7 @@ def test_withdrawn_seat_whose_marks_were_edited_ends_all_the_same(
         if edit in ("both", "seat"):
             Seat.objects.filter(number=3).update(ends_at=None)
         if edit in ("both", "lease"):
-            Lease.objects.filter(pk=full[2].id).update(withdrawn={})
+            Lease.objects.filter(id=full[2].id).update(withdrawn={})
         if edit == "later":
             Seat.objects.filter(number=3).update(ends_at=end + timedelta(days=9))
         renewed = beat(client, full[2], NOW + MINUTE)
@@ -202,8 +201,10 @@ def test_lease_that_was_lengthened_ends_with_its_last_seat_all_the_same(
 
 def test_seat_that_was_taken_meanwhile_is_not_given(full, client: ErpClient) -> None:
     seat = Seat.objects.get(number=1, module__code="HANDEL")
+    changes = SeatChanges()
+    changes.give(GivenSeat(seat.pk, seat.module_id, 1, Lease.objects.get(id=full[1].id).pk))
     with connection.cursor() as cursor, pytest.raises(Overtaken):
-        store_taken(cursor, [TakenSeat(seat.pk, seat.module_id, 1, hex_of(full[1].id))])
+        changes.store(cursor)
 
 
 LEASE_EDITS = {
@@ -235,13 +236,13 @@ def test_lease_brought_back_to_life_by_hand_holds_nothing(portal: Portal, client
     lease = take(client)
     give_back(client, lease, NOW)
     other = take(client)
-    Lease.objects.filter(pk=lease.id).update(ended_at=None, ended_reason="")
+    Lease.objects.filter(id=lease.id).update(ended_at=None, ended_reason="")
     assert alive(client, [lease, other], NOW + MINUTE) == 1
 
 
 def test_lease_whose_modules_are_no_json_of_ours_ends(full, client: ErpClient) -> None:
-    Lease.objects.filter(pk=full[0].id).update(modules={"edited": True})
-    Lease.objects.filter(pk=full[1].id).update(withdrawn={"HANDEL": "never"}, not_taken={"edited": 1})
+    Lease.objects.filter(id=full[0].id).update(modules={"edited": True})
+    Lease.objects.filter(id=full[1].id).update(withdrawn={"HANDEL": "never"}, not_taken={"edited": 1})
     assert alive(client, full, NOW + MINUTE) == 2
     assert alive(client, full, DEADLINE) == 0
 

@@ -102,7 +102,7 @@ def test_seats_that_grow_again_before_the_end_are_as_if_nothing_happened(
     assert (second.withdrawn, second.expires_at) == ((), NOW + 3 * MINUTE + INACTIVITY)
     assert (third.withdrawn, third.expires_at) == (("HANDEL",), NOW + INACTIVITY)
     assert ended(client, leases[2], NOW + INACTIVITY)[0] == "withdrawn"
-    assert Lease.objects.get(pk=leases[1].id).expires_as == "expired"
+    assert Lease.objects.get(id=leases[1].id).expires_as == "expired"
 
 
 def test_module_that_comes_back_before_the_end_is_as_if_nothing_happened(
@@ -236,10 +236,10 @@ def test_leases_are_shortened_where_a_deadline_came_forward(portal: Portal, clie
     jws = portal.grant(KEY, [module("HANDEL")], NOW, timedelta(minutes=3))
     VirtualKey.objects.filter(pk=key.pk).update(grant=jws)
     clamp_to_deadlines(NOW)
-    assert Lease.objects.get(pk=lease.id).expires_at == NOW + 3 * MINUTE
-    assert Lease.objects.get(pk=other.id).expires_at == other.expires_at
+    assert Lease.objects.get(id=lease.id).expires_at == NOW + 3 * MINUTE
+    assert Lease.objects.get(id=other.id).expires_at == other.expires_at
     expire_overdue(NOW + 3 * MINUTE)
-    assert Lease.objects.get(pk=lease.id).ended_reason == "contact_lost"
+    assert Lease.objects.get(id=lease.id).ended_reason == "contact_lost"
 
 
 def test_nothing_is_shortened_where_there_is_nothing(portal: Portal) -> None:

@@ -70,7 +70,7 @@ def test_nothing_is_forgotten_while_portal_time_is_not_known(portal: Portal) -> 
         tasks.tidy_leases()
         tasks.roll_up()
         tasks.tidy_history()
-    row = Lease.objects.get(pk=lease.id)
+    row = Lease.objects.get(id=lease.id)
     assert (row.user, row.ended_at is not None) == ("anna.nowak", True)
     assert RollUp.objects.get(pk=1).until < UNKNOWN
 

@@ -115,7 +115,7 @@ def test_a_seat_is_freed_from_the_list_of_its_holders(
     stocked: Portal, viewer: Visitor, operator: Visitor
 ) -> None:
     lease = Lease.objects.get(user="anna.nowak")
-    way = f'href="{reverse("release")}?lease={lease.pk}"'
+    way = f'href="{reverse("release")}?lease={lease.id}"'
     assert way in operator.get("holders", KEY, "FAKTURY").content.decode()
     assert way not in viewer.get("holders", KEY, "FAKTURY").content.decode()
 

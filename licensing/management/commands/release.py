@@ -28,12 +28,12 @@ class Command(PortalCommand):
         now = portal_now()
         live = Lease.objects.filter(ended_at=None, expires_at__gt=now)
         if options["lease"]:
-            found = live.filter(pk=options["lease"])
+            found = live.filter(id=options["lease"])
         elif options["user"] is not None:
             found = live.filter(user=_stored_form(options["user"]))
         else:
             found = live.filter(workstation=_stored_form(options["workstation"]))
-        ids = list(found.values_list("pk", flat=True))
+        ids = list(found.values_list("id", flat=True))
         if options["lease"] and not ids:
             raise Refused("lease_not_found", _("There is no live lease %(id)s.") % {"id": options["lease"]})
         count = release(ids, now, COMMAND, options["reason"]) if ids else 0
