@@ -15,8 +15,9 @@ from .http import Line, Request, addressed
 # How much may come without one byte of a body: a head, the sizes of chunks, trailers.
 LONGEST_HEAD = 64 * 1024
 MOST_REPEATED = 100
-# How long the head of a request may take, the pause between two parts of one, and between two requests.
-HEAD_SECONDS, SILENCE_SECONDS, IDLE_SECONDS = 30.0, 30.0, 3600.0
+# How long the head of a request may take, and a whole one with its body; the pause between two parts of one,
+# and between two requests.
+HEAD_SECONDS, REQUEST_SECONDS, SILENCE_SECONDS, IDLE_SECONDS = 30.0, 600.0, 30.0, 3600.0
 # What says where a request ends, and what comes after it.
 _FRAMING = ("connection", "content-length", "transfer-encoding")
 
@@ -75,11 +76,12 @@ class Incoming:
                 raise self._unfit or Unfit(400, "This is not an HTTP request.\n") from None
 
     def is_too_slow(self, now: float) -> bool:
-        """Whether who speaks has been silent for too long."""
+        """Whether who speaks has been silent for too long, or takes too long for one request."""
         silent = now - self._heard
         if not self._size:
             return silent > IDLE_SECONDS
-        return silent > SILENCE_SECONDS or (not self._in_body and now - self._began > HEAD_SECONDS)
+        most = REQUEST_SECONDS if self._in_body else HEAD_SECONDS
+        return silent > SILENCE_SECONDS or now - self._began > most
 
     def excuse(self, now: float) -> None:
         """Nobody listened up to now: what came meanwhile is not late."""

@@ -12,7 +12,7 @@ import pytest
 
 from licensing.front.connection import LINGER_SECONDS, MOST_IN_A_TURN, STALLED_SECONDS, Connection
 from licensing.front.http import Stream
-from licensing.front.incoming import HEAD_SECONDS, IDLE_SECONDS, SILENCE_SECONDS
+from licensing.front.incoming import HEAD_SECONDS, IDLE_SECONDS, REQUEST_SECONDS, SILENCE_SECONDS
 from tests.front.talking import ROOM, App, Caller, Server, asked, serving
 
 # More than the systems on both sides take in for a caller that does not read.
@@ -477,6 +477,20 @@ def test_a_body_that_keeps_coming_is_waited_for(server: Server, caller: Caller) 
         server.later(SILENCE_SECONDS - 1)
         caller.send(b"a")
     assert caller.answer().body == b"POST /a aaaaaaaaaa"
+
+
+def test_a_body_that_never_ends_is_not_waited_for(server: Server, caller: Caller) -> None:
+    head = asked("POST /a\nContent-Length: 1000")
+    caller.send(head)
+    drops = int(REQUEST_SECONDS / (SILENCE_SECONDS - 1))
+    for count in range(drops):
+        server.until_heard(len(head) + count)
+        server.later(SILENCE_SECONDS - 1)
+        assert server.everyone
+        caller.send(b"a")
+    server.until_heard(len(head) + drops)
+    server.later(SILENCE_SECONDS - 1)
+    assert caller.rest() == b""
 
 
 def test_who_waits_for_an_answer_is_not_silent(server: Server, caller: Caller) -> None:
