@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import IntEnum
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -11,28 +12,33 @@ from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
-from licensing.operations.checkout import begin_checkout, offers_for
 from licensing.operations.errors import Refused
-from licensing.operations.heartbeat import begin_return, run_heartbeat, run_look, write_promises
+from licensing.operations.heartbeat import run_heartbeat, run_look, write_promises
 from licensing.operations.lease_values import Checkout, HeldLease, Promise
-from licensing.operations.locking import lock_ahead
-from licensing.operations.seat_changes import SeatChanges
 from licensing.operations.sets import ask
 from licensing.operations.terms import Terms, read_terms
 from licensing.operations.transactions import in_transaction
+from licensing.operations.turnover import Turnover
 from licensing.operations.verdicts import reckon
 
 from .commit import Busy, Uncommitted
-from .cursor import batch_cursor
+from .cursor import batch_cursor, lean
 from .open_transaction import OpenTransaction
+from .outcomes import Foresee
 from .recent import Recent
 
+# The calls of a batch.
+Calls = Mapping["Kind", Sequence[Any]]
 # Whether nobody has written to a lease since that was promised of it.
 Stands = Callable[[Promise], bool]
 
 
 def _never(_promise: Promise) -> bool:
     return False
+
+
+def _nothing(_done: Sequence["Done"]) -> None:
+    pass
 
 
 class Kind(IntEnum):
@@ -91,24 +97,34 @@ class Batches:
         """
         database, recent = self._never_waiting(), self.recent
         try:
-            with OpenTransaction(database) as opened, database.cursor() as cursor:
+            with OpenTransaction(database) as opened, database.cursor() as own, batch_cursor(own) as cursor:
                 stands: Stands = _never
                 if recent is not None:
                     recent.compare()
                     stands = recent.stands
-                done = self._carry_out(cursor, works, stands)
+                done = self._done(cursor, works, stands)
         except OperationalError as error:
             raise Busy from error
 
         return Uncommitted(done, opened.commit)
 
-    def patiently(self, works: Sequence[Work]) -> list[Done]:
+    def patiently(self, works: Sequence[Work], foresee: Foresee[Done] = _nothing) -> list[Done]:
         """Waiting for the lock as long as the database lets us.
+
+        `foresee` is told what is being committed.
 
         Raises:
             Refused: `unavailable`, for the whole batch.
         """
-        return in_transaction(lambda cursor: self._carry_out(cursor, works))
+
+        done: list[Done] = []
+
+        def carry_out(cursor: CursorWrapper) -> list[Done]:
+            nonlocal done
+            done = self._done(cursor, works, _never)
+            return done
+
+        return in_transaction(carry_out, partial(lean, sent=lambda: foresee(done)))
 
     def others(self) -> Hashable | None:
         """What changes whenever anybody else has changed what is kept of leases; None where nobody knows.
@@ -138,44 +154,43 @@ class Batches:
             self._own.execute("PRAGMA busy_timeout = 0")
         return database
 
-    def _carry_out(
-        self, django_cursor: CursorWrapper, works: Sequence[Work], stands: Stands = _never
-    ) -> list[Done]:
-        with batch_cursor(django_cursor) as cursor:
-            return self._done(cursor, works, stands)
-
     def _done(self, cursor: CursorWrapper, works: Sequence[Work], stands: Stands) -> list[Done]:
         places: dict[Kind, list[int]] = {}
         for place, work in enumerate(works):
             places.setdefault(work.kind, []).append(place)
         calls = {kind: [works[place].call for place in at] for kind, at in places.items()}
-        terms = self._locked(cursor, calls)
+        terms, turnover = self._locked(cursor, calls)
         now = self._clock()
         outcomes: list[Any] = [None] * len(works)
-        for kind, carry_out in _steps(cursor, calls, now, terms, stands):
-            for place, outcome in zip(places[kind], carry_out(), strict=True):
+        for kind, found in _steps(cursor, calls, turnover, now, terms, stands):
+            for place, outcome in zip(places[kind], found, strict=True):
                 outcomes[place] = outcome
         return [Done(outcome, now) for outcome in outcomes]
 
-    def _locked(self, cursor: CursorWrapper, calls: Mapping[Kind, Sequence[Any]]) -> Terms:
-        """The terms, with the modules locked that they and the calls name.
+    def _locked(self, cursor: CursorWrapper, calls: Calls) -> tuple[Terms, Turnover]:
+        """The terms, and returns and checkouts, the modules being locked that they name.
 
-        They are those kept, unless a key, the Configuration or the clock changed since. One small read tells
-        that; the locks go along with it, for hardly ever are they the wrong ones. Where they are, the right
-        ones are locked too; if two batches should then wait for each other, the database ends one of them,
-        and it is done again.
+        The terms are those kept, unless a key, the Configuration or the clock changed since. One small read
+        tells that; the locks go along with it, for hardly ever are they the wrong ones. Where they are, the
+        right ones are locked too; if two batches should then wait for each other, the database ends one of
+        them, and it is done again.
         """
         terms = self._terms or self._read_terms()
         while True:
-            offers = offers_for(calls.get(Kind.CHECKOUT, ()), terms)
-            locked = lock_ahead(cursor, offers, calls.get(Kind.RETURN, ()), self._clock)
+            turnover = Turnover(cursor, calls.get(Kind.RETURN, ()), calls.get(Kind.CHECKOUT, ()), terms)
+            is_first = not _lead(calls)
+            if is_first:
+                turnover.ask(self._clock())
+            locked = turnover.lock(self._clock)
             # After the locks: what was changed while they were waited for counts.
             version = ask(cursor, "SELECT version FROM licensing_installation WHERE id = 1", ())
+            if is_first:
+                turnover.ask_free()
             locked()
             rows = version()
             # Without an installation nothing is granted.
             if (rows[0][0] == terms.version) if rows else not terms.keys:
-                return terms
+                return terms, turnover
             terms = self._read_terms()
 
     def _read_terms(self) -> Terms:
@@ -184,32 +199,29 @@ class Batches:
         return terms
 
 
-Outcomes = Sequence[Checkout | HeldLease | Refused | None]
+def _lead(calls: Calls) -> bool:
+    """Whether something comes before returns and checkouts that they have to find written."""
+    return Kind.PROMISES in calls or Kind.HEARTBEAT in calls
 
 
 def _steps(
-    cursor: CursorWrapper, calls: Mapping[Kind, Sequence[Any]], now: datetime, terms: Terms, stands: Stands
-) -> Iterator[tuple[Kind, Callable[[], Outcomes]]]:
-    """What carries out the calls of each kind, one after another.
-
-    What returns give back checkouts can take. They touch no row in common but those seats, so what both have
-    to know is asked for at once (PostgreSQL waits once).
-    """
-    changes = SeatChanges()
-    returns, requests = calls.get(Kind.RETURN), calls.get(Kind.CHECKOUT)
-    if promises := calls.get(Kind.PROMISES):
-        yield Kind.PROMISES, lambda: _write_promises(cursor, promises, stands, now, terms)
-    if heartbeats := calls.get(Kind.HEARTBEAT):
-        yield Kind.HEARTBEAT, lambda: run_heartbeat(cursor, heartbeats, now, terms)
-    return_all = begin_return(cursor, returns, now, changes) if returns else None
-    check_out_all = begin_checkout(cursor, requests, now, terms, changes) if requests else None
-    if return_all:
-        yield Kind.RETURN, return_all
-    if check_out_all:
-        yield Kind.CHECKOUT, check_out_all
-    changes.store(cursor)
-    if looks := calls.get(Kind.LOOK):
-        yield Kind.LOOK, lambda: [run_look(cursor, call, now, terms) for call in looks]
+    cursor: CursorWrapper, calls: Calls, turnover: Turnover, now: datetime, terms: Terms, stands: Stands
+) -> Iterator[tuple[Kind, Sequence[Checkout | HeldLease | Refused | None]]]:
+    """Carry out the calls of each kind, one after another, and tell their outcomes."""
+    if Kind.PROMISES in calls:
+        yield Kind.PROMISES, _write_promises(cursor, calls[Kind.PROMISES], stands, now, terms)
+    if Kind.HEARTBEAT in calls:
+        yield Kind.HEARTBEAT, run_heartbeat(cursor, calls[Kind.HEARTBEAT], now, terms)
+    if _lead(calls):
+        turnover.ask(now)
+        turnover.ask_free()
+    returned, given = turnover.carry_out(now)
+    if returned:
+        yield Kind.RETURN, returned
+    if given:
+        yield Kind.CHECKOUT, given
+    if Kind.LOOK in calls:
+        yield Kind.LOOK, [run_look(cursor, call, now, terms) for call in calls[Kind.LOOK]]
 
 
 def _write_promises(

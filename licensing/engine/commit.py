@@ -6,7 +6,6 @@ has its own outcome, and none is told before the commit that holds it.
 
 import asyncio
 import logging
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -14,11 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass
-from typing import Generic, NoReturn, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from licensing.operations.errors import Refused
 
-from .crowd import Crowd
+from .crowd import Crowd, Returning
+from .outcomes import Failed, Foresee, carried_out, commit_error
 
 logger = logging.getLogger(__name__)
 
@@ -44,13 +44,6 @@ class Uncommitted(Generic[Outcome]):
 
     outcomes: Sequence[Outcome]
     commit: Callable[[], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """The outcome of a call whose work raised: an error of ours, not a refusal."""
-
-    error: Exception
 
 
 class Asker(Protocol[Told_contra]):
@@ -79,7 +72,8 @@ class GroupCommit(Generic[Work, Outcome]):
     Args:
         at_once: carries a batch out on the event loop's thread, but for the commit; raises `Busy` instead
             of waiting for a lock. None where every commit waits for a network: then all go to the thread.
-        patiently: the same on a thread of its own, waiting as long as the database lets it.
+        patiently: the same on a thread of its own, commit and all, waiting as long as the database lets it.
+            What it is given beside the works it may tell the outcomes that it is about to commit.
         note: told on the loop's thread of each batch that is done, before anybody else is; the last argument
             says whether it was carried out at once.
         most_waiting: how many works may wait; beyond them a call is refused at once.
@@ -91,7 +85,7 @@ class GroupCommit(Generic[Work, Outcome]):
         self,
         loop: asyncio.AbstractEventLoop,
         at_once: Callable[[Sequence[Work]], Uncommitted[Outcome]] | None,
-        patiently: Callable[[Sequence[Work]], Sequence[Outcome]],
+        patiently: Callable[[Sequence[Work], Foresee[Outcome]], Sequence[Outcome]],
         note: Callable[[Sequence[Work], Sequence[Outcome | Failed | Refused], bool], None] = _nothing,
         *,
         most_waiting: int = 8192,
@@ -107,6 +101,7 @@ class GroupCommit(Generic[Work, Outcome]):
         self._waiting: deque[tuple[Work, Asker[Outcome]]] = deque()
         self._scheduled = False
         self._crowd = Crowd()
+        self._returning = Returning(loop, self._schedule)
         self._writing = 0
         # Whether a batch that was carried out on the loop's thread is being committed beside it.
         self.is_committing = False
@@ -133,17 +128,20 @@ class GroupCommit(Generic[Work, Outcome]):
         self._threads.shutdown(wait=True)
 
     def _schedule(self) -> None:
+        if self._returning.is_awaited(len(self._waiting)):
+            return
         if not self._scheduled and self._writing < self._writers and self._waiting:
             self._scheduled = True
             # After the calls that are ready in this turn of the loop: they join, and wait for nobody.
             self._loop.call_soon(self._start, context=self._context)
 
     def _start(self) -> None:
-        if self._crowd.is_awaited(len(self._waiting)):
+        if self._at_once is not None and self._crowd.is_awaited(len(self._waiting)):
             self._loop.call_soon(self._start, context=self._context)
             return
         self._scheduled = False
         self._crowd.came(len(self._waiting))
+        self._returning.came()
         batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._most_in_batch))]
         if not batch:
             return
@@ -191,10 +189,7 @@ class GroupCommit(Generic[Work, Outcome]):
         begun.acquire()
         self._threads.submit(commit)
         begun.acquire()
-        for (_, asker), outcome in zip(batch, carried.outcomes, strict=True):
-            # What could not be prepared is tried again when it is told, and fails alone.
-            with suppress(Exception):
-                asker.prepare(outcome)
+        _prepare(batch, carried.outcomes)
 
     def _after_commit(
         self,
@@ -211,8 +206,14 @@ class GroupCommit(Generic[Work, Outcome]):
             self._hand_over(batch, works)
 
     def _hand_over(self, batch: "Batch[Work, Outcome]", works: list[Work]) -> None:
+        """Have a thread carry the batch out; what it is about to commit is prepared meanwhile."""
         self._writing += 1
-        written = self._loop.run_in_executor(self._threads, carried_out, self._patiently, works)
+
+        def foresee(outcomes: Sequence[Outcome]) -> None:
+            if len(works) > SMALL:
+                self._loop.call_soon_threadsafe(_prepare, batch, outcomes)
+
+        written = self._loop.run_in_executor(self._threads, carried_out, self._patiently, works, foresee)
         written.add_done_callback(lambda done: self._written(batch, works, done))
 
     def _written(
@@ -225,6 +226,8 @@ class GroupCommit(Generic[Work, Outcome]):
         outcomes = done.result()
         self._note(works, outcomes, False)
         self._deliver(batch, outcomes)
+        if self._at_once is None:
+            self._returning.answered(len(batch), len(self._waiting))
         self._schedule()
 
     def _deliver(
@@ -240,40 +243,8 @@ class GroupCommit(Generic[Work, Outcome]):
                 logger.exception("the outcome of a lease call could not be told")
 
 
-def commit_error(commit: Callable[[], None]) -> Exception | None:
-    """Commit; the error where that failed. One that is no `Exception` ends the process."""
-    try:
-        commit()
-    except Exception as error:
-        return error
-    except BaseException as error:
-        die(error)
-    return None
-
-
-def carried_out(
-    work_out: Callable[[Sequence[Work]], Sequence[Outcome]], works: Sequence[Work]
-) -> Sequence[Outcome | Failed | Refused]:
-    """The outcomes of a batch. One that fails as a whole is done again work by work, each on its own.
-
-    A failure that is no `Exception` (memory, an interpreter that ends) ends the process: whoever watches
-    it starts it anew, and no call hangs for ever.
-    """
-    try:
-        return work_out(works)
-    except Refused as refused:
-        return [refused for _ in works]
-    except Exception as error:
-        if len(works) == 1:
-            logger.exception("a lease call failed")
-            return [Failed(error)]
-        logger.warning("a batch of %d lease calls failed (%s); doing them one by one", len(works), error)
-        return [outcome for work in works for outcome in carried_out(work_out, [work])]
-    except BaseException as error:
-        die(error)
-
-
-def die(error: BaseException) -> NoReturn:
-    """End the process: whoever watches it starts it anew, and no call hangs for ever."""
-    logger.critical("the lease writer died", exc_info=error)
-    os._exit(70)
+def _prepare(batch: "Batch[Work, Outcome]", outcomes: Sequence[Outcome]) -> None:
+    for (_, asker), outcome in zip(batch, outcomes, strict=True):
+        # What could not be prepared is tried again when it is told, and fails alone.
+        with suppress(Exception):
+            asker.prepare(outcome)

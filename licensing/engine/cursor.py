@@ -8,15 +8,19 @@ the batch waits where it reads (libpq, "Pipeline Mode").
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
+from django.db import connection
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
 from licensing.operations.sets import Rows
-from licensing.operations.transactions import Overtaken
+from licensing.operations.transactions import plain
+
+from .open_transaction import refuse_broken, within_block
 
 _execute = sqlite3.Cursor.execute
 _executemany = sqlite3.Cursor.executemany
@@ -53,32 +57,18 @@ class PostgresCursor(CursorWrapper):
 
     def __init__(self, database: Any) -> None:
         super().__init__(None, database)
-        self._expected: list[tuple[Any, int]] = []
 
-    def execute(self, sql: str, params: Sequence[Any] = ()) -> None:  # type: ignore[override]
+    def execute(self, sql: str, params: Sequence[Any] = (), *, prepare: bool = True) -> None:  # type: ignore[override]
         """Send one statement; placeholders are `%s`."""
         # A cursor for each: what it answers comes later, perhaps after the next was sent.
         self.cursor = _postgres_cursor(self.db.connection)
-        self.cursor.execute(sql, params, prepare=True)
+        self.cursor.execute(sql, params, prepare=prepare)
 
     def ask(self, sql: str, params: Sequence[Any]) -> Rows:
         """Send one statement and give what waits for its rows (`operations.sets.ask`)."""
         self.execute(sql, params)
         rows: Rows = self.cursor.fetchall
         return rows
-
-    def expect(self, count: int) -> None:
-        """The last statement must change so many rows (`operations.sets.expect`): see `check`."""
-        self._expected.append((self.cursor, count))
-
-    def check(self) -> None:
-        """See whether each statement did what was expected, once the pipeline has ended.
-
-        Raises:
-            Overtaken: one did not change as many rows as it must.
-        """
-        if any(cursor.rowcount != count for cursor, count in self._expected):
-            raise Overtaken
 
 
 def _postgres_cursor(connection: Any) -> Any:
@@ -88,17 +78,47 @@ def _postgres_cursor(connection: Any) -> Any:
 
 
 @contextmanager
+def lean(*, is_outermost: bool, sent: Callable[[], None]) -> Iterator[CursorWrapper]:
+    """The lean cursor in a transaction (`operations.transactions.in_transaction`).
+
+    `sent` is called when nothing is left but to wait for the commit.
+    """
+    if connection.vendor == "postgresql" and is_outermost:
+        # Django sees to it that the connection is there and works.
+        with connection.cursor() as usual, _pipelined(usual.db, sent) as pipelined:
+            yield pipelined
+    else:
+        with plain(is_outermost=is_outermost) as usual:
+            with batch_cursor(usual) as cursor:
+                yield cursor
+            sent()
+
+
+@contextmanager
 def batch_cursor(cursor: CursorWrapper) -> Iterator[CursorWrapper]:
-    """The lean cursor beside Django's; an error leaves as Django's own."""
+    """The lean cursor beside Django's, within a transaction; an error leaves as Django's own."""
     database = cursor.db
     with database.wrap_database_errors:
         if database.vendor == "sqlite":
             yield SqliteCursor(cursor.cursor, database)
         else:
             with database.connection.pipeline():
-                lean = PostgresCursor(database)
-                yield lean
-            lean.check()
+                yield PostgresCursor(database)
+
+
+@contextmanager
+def _pipelined(database: BaseDatabaseWrapper, sent: Callable[[], None]) -> Iterator[PostgresCursor]:
+    """A transaction whose beginning and end are sent along with its statements, and not waited for alone.
+
+    Where one of those fails, PostgreSQL passes over all that comes after it, and the commit too.
+    """
+    with within_block(database), database.wrap_database_errors, database.connection.pipeline():
+        cursor = PostgresCursor(database)
+        cursor.execute("BEGIN", prepare=False)
+        yield cursor
+        refuse_broken(database)
+        cursor.execute("COMMIT", prepare=False)
+        sent()
 
 
 @lru_cache(maxsize=128)

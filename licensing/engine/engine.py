@@ -16,7 +16,8 @@ from licensing.operations.lease_values import Checkout, HeldLease, Promise
 
 from .batch import Batches, Done, Kind, Work
 from .checkpoint import Checkpoints
-from .commit import Asker, Failed, GroupCommit
+from .commit import Asker, GroupCommit
+from .outcomes import Failed
 from .recent import Recent
 
 logger = logging.getLogger(__name__)

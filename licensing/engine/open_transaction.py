@@ -1,16 +1,45 @@
-"""A transaction that one thread writes and another commits (SQLite)."""
+"""Transactions that Django's `atomic` cannot hold: it begins and commits at once, and on one thread."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.transaction import TransactionManagementError
 
 
-class OpenTransaction:
-    """What is within the block is one transaction; it stays open after it, until `commit`.
+@contextmanager
+def within_block(database: BaseDatabaseWrapper) -> Iterator[None]:
+    """Let Django believe that it is in an atomic block, so that what uses `atomic` within takes part.
 
-    Django's `atomic` commits on the thread that began it. Within the block Django believes itself in such a
-    block, so that what uses `atomic` there takes part. Nobody else may use the connection before `commit`.
+    Where the block fails, the transaction under way is rolled back.
+    """
+    database.in_atomic_block, database.autocommit = True, False
+    is_done = False
+    try:
+        yield
+        refuse_broken(database)
+        is_done = True
+    finally:
+        database.in_atomic_block, database.autocommit, database.needs_rollback = False, True, False
+        if not is_done:
+            database.connection.rollback()
+
+
+def refuse_broken(database: BaseDatabaseWrapper) -> None:
+    """Before a commit.
+
+    Raises:
+        TransactionManagementError: an error within the block was passed over; nothing of it may be kept.
+    """
+    if database.needs_rollback:
+        raise TransactionManagementError("an error within the block was passed over")
+
+
+class OpenTransaction:
+    """What is within the block is one transaction (SQLite); it stays open after it, until `commit`.
+
+    Nobody else may use the connection before `commit`.
 
     Raises:
         OperationalError: another process holds the database's write lock.
@@ -18,24 +47,19 @@ class OpenTransaction:
 
     def __init__(self, database: BaseDatabaseWrapper) -> None:
         self._database = database
+        self._block = within_block(database)
 
     def __enter__(self) -> "OpenTransaction":
         database = self._database
         with database.wrap_database_errors:
             database.connection.execute("BEGIN IMMEDIATE")
-        database.in_atomic_block, database.autocommit = True, False
+        self._block.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        database = self._database
-        is_broken, database.needs_rollback = database.needs_rollback, False
-        database.in_atomic_block, database.autocommit = False, True
-        if error is not None or is_broken:
-            database.connection.rollback()
-        if error is None and is_broken:
-            raise TransactionManagementError("an error within the block was passed over")
+        self._block.__exit__(kind, error, trace)
 
     def commit(self) -> None:
         """Commit, on whichever thread; where that fails nothing is kept."""

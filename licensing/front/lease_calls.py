@@ -10,8 +10,8 @@ from licensing.api.exchange import Answer, problem
 from licensing.api.languages import language_of
 from licensing.api.parsing import read_checkout
 from licensing.engine.batch import Done, Kind, Work
-from licensing.engine.commit import Failed
 from licensing.engine.engine import Engine, Outcome
+from licensing.engine.outcomes import Failed
 from licensing.operations.errors import Refused
 
 from . import lease_log

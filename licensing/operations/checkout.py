@@ -1,16 +1,16 @@
 """Checkout: one batch of log-ins, judged in their order, each with an outcome of its own."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import partial
 
 from django.db.backends.utils import CursorWrapper
 
 from .endings import ask_overdue, lock_and_end
 from .errors import Refused
-from .lease_ids import REMEMBERED, Ids, ids_of_keys, new_ids
+from .lease_ids import REMEMBERED, Ids, ids_of_keys, new_ids, period_of
 from .lease_rows import (
     Claim,
     LeaseRow,
@@ -29,40 +29,62 @@ from .sets import words_of
 from .terms import RANK, Offer, Terms
 
 Outcome = Checkout | Refused
+# What was asked so long before it is carried out is asked again.
+SOON = timedelta(milliseconds=50)
 
 
-def begin_checkout(
-    cursor: CursorWrapper,
-    requests: Sequence[CheckoutRequest],
-    now: datetime,
-    terms: Terms,
-    changes: SeatChanges,
-) -> Callable[[], list[Outcome]]:
-    """Ask for what checkouts have to know; gives what carries them out, their modules being locked.
+class Checkouts:
+    """A batch of checkouts: asks for what they have to know, then carries them out.
 
-    What was given back to `changes` by then can be given out. The statements do not grow with the batch.
+    The statements do not grow with the batch.
     """
-    ids = _ids_for(requests, now)
-    counts = Counter(code for request in requests for code in (*request.modules, *request.optional))
-    offers, demand = _offers_of(counts, terms), max(counts.values(), default=0)
-    overdue, stock = ask_overdue(cursor, now), ask_stock(cursor, offers, demand)
-    of_keys = [one for r, both in zip(requests, ids, strict=True) if r.idempotency_key for one in both]
-    repeated = ask_repeated(cursor, of_keys)
-    numbers = ask_row_numbers(cursor, len(requests))
 
-    def carry_out_all() -> list[Outcome]:
-        in_stock, known = stock, repeated
-        if found := overdue():
-            changes.store(cursor)
-            lock_and_end(cursor, found, now)
-            in_stock, known = ask_stock(cursor, offers, demand), ask_repeated(cursor, of_keys)
-        batch = _Batch(terms, now, in_stock(changes), changes, numbers(), known())
-        for request, its_ids in zip(requests, ids, strict=True):
-            batch.carry_out(request, its_ids)
-        batch.store(cursor)
+    def __init__(
+        self,
+        cursor: CursorWrapper,
+        requests: Sequence[CheckoutRequest],
+        terms: Terms,
+        now: datetime,
+        changes: SeatChanges,
+    ) -> None:
+        self._cursor, self._requests, self._terms, self._changes = cursor, requests, terms, changes
+        counts = Counter(code for request in requests for code in (*request.modules, *request.optional))
+        self._offers, self._demand = _offers_of(counts, terms), max(counts.values(), default=0)
+        self._numbers = ask_row_numbers(cursor, len(requests))
+        self._ask_known(now)
+
+    def ask_free(self) -> None:
+        """Ask for what is free: the modules are locked by the time at which that is read."""
+        self._overdue = ask_overdue(self._cursor, self._asked_at)
+        self._ask_stock()
+
+    def carry_out(self, now: datetime) -> list[Outcome]:
+        """Give each request its lease, or say why not; what was given back to `changes` can be given out."""
+        if now - self._asked_at > SOON or period_of(now) != period_of(self._asked_at):
+            # The locks were long in coming: more is overdue.
+            self._ask_known(now)
+            self.ask_free()
+        if found := self._overdue():
+            self._changes.store(self._cursor)
+            lock_and_end(self._cursor, found, now)
+            self._ask_known(now)
+            self._ask_stock()
+        stock, known = self._stock(self._changes), self._known()
+        batch = _Batch(self._terms, now, stock, self._changes, self._numbers(), known)
+        for request, ids in zip(self._requests, self._ids, strict=True):
+            batch.carry_out(request, ids)
+        batch.store(self._cursor)
         return batch.outcomes
 
-    return carry_out_all
+    def _ask_known(self, now: datetime) -> None:
+        """Ask for the leases that were given for the requests' keys."""
+        self._asked_at, self._ids = now, _ids_for(self._requests, now)
+        of_keys = zip(self._requests, self._ids, strict=True)
+        ids = [one for request, both in of_keys if request.idempotency_key is not None for one in both]
+        self._known = ask_repeated(self._cursor, ids)
+
+    def _ask_stock(self) -> None:
+        self._stock = ask_stock(self._cursor, self._offers, self._demand)
 
 
 def offers_for(requests: Iterable[CheckoutRequest], terms: Terms) -> list[Offer]:

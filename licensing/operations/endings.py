@@ -6,10 +6,10 @@ from datetime import datetime
 
 from django.db.backends.utils import CursorWrapper
 
-from .lease_rows import ENDS_BY_ITSELF
+from .lease_rows import ENDS_BY_ITSELF, LIVE
 from .seat_changes import free_seats, free_seats_of
 from .seats import Place, lock_modules
-from .sets import ask, expect, words_of
+from .sets import ask, words_of
 
 # The reason with which a lease ends by time; one that a hand wrote is none. A tuple reads as SQL does.
 _BY_TIME = f"CASE WHEN expires_as IN {ENDS_BY_ITSELF} THEN expires_as ELSE 'expired' END"
@@ -75,7 +75,7 @@ def end_overdue(cursor: CursorWrapper, overdue: Overdue, now: datetime) -> int:
     words = words_of(cursor)
     cursor.execute(
         f"UPDATE licensing_lease SET ended_at = expires_at, ended_reason = {_BY_TIME}"  # noqa: S608
-        f" WHERE id IN {words.among('id')} AND ended_at IS NULL AND expires_at <= %s RETURNING id",
+        f" WHERE id IN {words.among('id')} AND {LIVE} AND expires_at <= %s RETURNING id",
         [words.members(overdue.leases), words.instant(now)],
     )
     ended = [words.read_id(row[0]) for row in cursor.fetchall()]
@@ -106,13 +106,14 @@ def end_returned(cursor: CursorWrapper, row_numbers: Collection[int], now: datet
     """
     words = words_of(cursor)
     instant = words.instant(now)
-    cursor.execute(
+    words.change(
+        cursor,
         f"UPDATE licensing_lease SET ended_at = CASE WHEN expires_at > %s THEN %s ELSE expires_at END,"  # noqa: S608
         f" ended_reason = CASE WHEN expires_at > %s THEN 'returned' ELSE {_BY_TIME} END"
-        f" WHERE row_number IN {words.among('number')} AND ended_at IS NULL",
+        f" WHERE row_number IN {words.among('number')} AND {LIVE}",
         [instant, instant, instant, words.members(row_numbers)],
+        len(row_numbers),
     )
-    expect(cursor, len(row_numbers))
 
 
 def end_leases(cursor: CursorWrapper, endings: Mapping[str, Ending]) -> list[str]:
@@ -125,7 +126,7 @@ def end_leases(cursor: CursorWrapper, endings: Mapping[str, Ending]) -> list[str
     cursor.execute(
         "UPDATE licensing_lease SET ended_at = r.at, ended_reason = r.reason"  # noqa: S608
         f" FROM {words.rows('r', lease='id', at='instant', reason='text')}"
-        " WHERE licensing_lease.id = r.lease AND licensing_lease.ended_at IS NULL"
+        f" WHERE licensing_lease.id = r.lease AND licensing_lease.{LIVE}"
         " RETURNING licensing_lease.id",
         words.columns(rows),
     )

@@ -10,7 +10,7 @@ from django.db.backends.utils import CursorWrapper
 from .clock import UNKNOWN
 from .endings import Ending, end_returned
 from .errors import Refused
-from .lease_rows import LeaseRow, ask_leases, held_lease, read_leases
+from .lease_rows import LIVE, LeaseRow, ask_leases, held_lease, read_leases
 from .lease_values import HeldLease, LeaseCall, Promise
 from .seat_changes import Holding, SeatChanges, ask_holdings
 from .sets import words_of
@@ -100,7 +100,7 @@ def write_promises(cursor: CursorWrapper, promises: Sequence[Promise]) -> None:
     cursor.execute(
         "UPDATE licensing_lease SET last_seen_at = COALESCE(r.seen, last_seen_at), expires_at = r.ends"  # noqa: S608
         f" FROM {words.rows('r', lease='id', seen='instant', ends='instant')}"
-        " WHERE licensing_lease.id = r.lease AND licensing_lease.ended_at IS NULL"
+        f" WHERE licensing_lease.id = r.lease AND licensing_lease.{LIVE}"
         " AND licensing_lease.expires_at <= r.ends",
         words.columns(
             [
@@ -117,8 +117,8 @@ def _fresh_end(expires_at: datetime, now: datetime, inactivity: timedelta) -> da
 
 
 def begin_return(
-    cursor: CursorWrapper, calls: Sequence[LeaseCall], now: datetime, changes: SeatChanges
-) -> Callable[[], list[Refused | None]]:
+    cursor: CursorWrapper, calls: Sequence[LeaseCall], changes: SeatChanges
+) -> Callable[[datetime], list[Refused | None]]:
     """Ask for what returns have to know; gives what carries them out, their modules being locked.
 
     The seats are given back to `changes`. Returning what has ended already is no mistake.
@@ -126,7 +126,7 @@ def begin_return(
     keys = [call.key for call in calls]
     read = ask_holdings(cursor, keys)
 
-    def carry_out_all() -> list[Refused | None]:
+    def carry_out_all(now: datetime) -> list[Refused | None]:
         holdings = read()
         live: dict[int, Holding] = {}
         outcomes: list[Refused | None] = []
@@ -136,7 +136,7 @@ def begin_return(
                 outcomes.append(_not_found())
                 continue
             outcomes.append(None)
-            if holding.ended_at is None:
+            if holding.is_live:
                 live[holding.row_number] = holding
         if live:
             end_returned(cursor, live, now)

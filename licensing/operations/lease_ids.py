@@ -38,7 +38,7 @@ def ids_of_keys(keys: Iterable[tuple[int, str]], now: datetime) -> list[Ids]:
     A lease as old as `REMEMBERED` was given in an earlier period than `now` is in: a key that is used again
     after that time gets another id.
     """
-    period = int(now.timestamp() // REMEMBERED.total_seconds())
+    period = period_of(now)
     secret = secret_for("lease ids")
     begun, present, past = _begun(secret), _period_bits(secret, period), _period_bits(secret, period - 1)
     found = []
@@ -49,6 +49,11 @@ def ids_of_keys(keys: Iterable[tuple[int, str]], now: datetime) -> list[Ids]:
         bits = _uuid(ours.digest())
         found.append((f"{bits ^ present:032x}", f"{bits ^ past:032x}"))
     return found
+
+
+def period_of(now: datetime) -> int:
+    """The period in which a key has one id."""
+    return int(now.timestamp() // REMEMBERED.total_seconds())
 
 
 @lru_cache(maxsize=2)

@@ -54,6 +54,9 @@ class LeaseRow(msgspec.Struct, gc=False):
     limit: datetime | None = None
 
 
+# That a lease lives, where something else finds it: for `ended_at IS NULL` PostgreSQL would read the index of
+# live leases, and that whole.
+LIVE = "ended_reason = ''"
 # The reasons with which a lease may end by time alone.
 ENDS_BY_ITSELF = ("expired", "contact_lost", "module_expired", "withdrawn")
 

@@ -16,10 +16,9 @@ from django.db.backends.utils import CursorWrapper
 from licensing.models import Lease, Role
 
 from .actors import Actor
-from .checkout import begin_checkout, offers_for
 from .endings import Ending, end_leases, end_whatever_is_overdue
 from .errors import Refused
-from .heartbeat import begin_return, run_heartbeat, run_look
+from .heartbeat import run_heartbeat, run_look
 from .installation import bump_version
 from .lease_rows import read_leases
 from .lease_values import (
@@ -32,10 +31,9 @@ from .lease_values import (
     Promise,
     hex_of,
 )
-from .locking import lock_ahead
-from .seat_changes import SeatChanges
 from .terms import read_terms
 from .transactions import in_transaction
+from .turnover import carried_out
 from .verdicts import reckon, record_release
 from .withdrawal import apply_grant, clamp_to_deadlines, end_leases_of_key
 
@@ -68,15 +66,7 @@ def checkout(requests: Sequence[CheckoutRequest], now: datetime) -> list[Checkou
     Raises:
         Refused: `unavailable`, for the whole batch.
     """
-    return in_transaction(lambda cursor: _checkout(cursor, requests, now))
-
-
-def _checkout(
-    cursor: CursorWrapper, requests: Sequence[CheckoutRequest], now: datetime
-) -> list[Checkout | Refused]:
-    terms = read_terms()
-    lock_ahead(cursor, offers_for(requests, terms), (), lambda: now)
-    return begin_checkout(cursor, requests, now, terms, SeatChanges())()
+    return in_transaction(lambda cursor: carried_out(cursor, (), requests, read_terms(), now)[1])
 
 
 def heartbeat(calls: Sequence[LeaseCall], now: datetime) -> list[HeldLease | Refused]:
@@ -98,12 +88,8 @@ def return_leases(calls: Sequence[LeaseCall], now: datetime) -> list[Refused | N
 
 
 def _return(cursor: CursorWrapper, calls: Sequence[LeaseCall], now: datetime) -> list[Refused | None]:
-    lock_ahead(cursor, (), calls, lambda: now)
     bump_version()
-    changes = SeatChanges()
-    outcomes = begin_return(cursor, calls, now, changes)()
-    changes.store(cursor)
-    return outcomes
+    return carried_out(cursor, calls, (), read_terms(), now)[0]
 
 
 def look(call: LeaseCall, now: datetime) -> HeldLease:

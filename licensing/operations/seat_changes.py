@@ -10,7 +10,8 @@ from datetime import datetime
 import msgspec
 from django.db.backends.utils import CursorWrapper
 
-from .sets import ask, expect, words_of
+from .lease_rows import LIVE
+from .sets import ask, words_of
 
 
 class HeldSeat(msgspec.Struct, frozen=True, gc=False):
@@ -41,6 +42,7 @@ class Holding(msgspec.Struct):
     row_number: int
     client_id: int
     ended_at: datetime | None
+    is_live: bool
     seats: list[HeldSeat]
 
 
@@ -110,13 +112,14 @@ def _hand_over(cursor: CursorWrapper, moves: Collection[_Move]) -> None:
     if not moves:
         return
     words = words_of(cursor)
-    cursor.execute(
+    words.change(
+        cursor,
         "UPDATE licensing_seat SET lease_id = r.lease, ends_at = NULL"  # noqa: S608
         f" FROM {words.rows('r', seat='number', lease='number', was='number')}"
         f" WHERE licensing_seat.id = r.seat AND licensing_seat.lease_id {words.same} r.was",
         words.columns(list(moves)),
+        len(moves),
     )
-    expect(cursor, len(moves))
 
 
 def _make(cursor: CursorWrapper, seats: Collection[GivenSeat]) -> None:
@@ -142,7 +145,7 @@ def ask_holdings(cursor: CursorWrapper, ids: Iterable[str]) -> Callable[[], dict
     words = words_of(cursor)
     rows = ask(
         cursor,
-        f"SELECT l.id, l.row_number, l.client_id, l.ended_at, {_SEAT} FROM licensing_lease l"  # noqa: S608
+        f"SELECT l.id, l.row_number, l.client_id, l.ended_at, l.{LIVE}, {_SEAT} FROM licensing_lease l"  # noqa: S608
         f" LEFT JOIN licensing_seat s ON s.lease_id = l.row_number LEFT {_MODULE}"
         f" WHERE l.id IN {words.among('id')}",
         [words.members(ids)],
@@ -150,12 +153,12 @@ def ask_holdings(cursor: CursorWrapper, ids: Iterable[str]) -> Callable[[], dict
 
     def read() -> dict[str, Holding]:
         found: dict[str, Holding] = {}
-        for lease_id, row_number, client_id, ended_at, *seat in rows():
+        for lease_id, row_number, client_id, ended_at, is_live, *seat in rows():
             key = words.read_id(lease_id)
             holding = found.get(key)
             if holding is None:
                 end = None if ended_at is None else words.read_instant(ended_at)
-                holding = found[key] = Holding(row_number, client_id, end, [])
+                holding = found[key] = Holding(row_number, client_id, end, is_live, [])
             if seat[0] is not None:
                 holding.seats.append(HeldSeat(*seat))
         return found

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from django.db import DataError
 from django.db.backends.utils import CursorWrapper
 
 from .transactions import Overtaken
@@ -45,6 +46,16 @@ class SqliteWords:
     def columns(self, rows: Sequence[Row]) -> list[Any]:
         """The parameters of `rows`."""
         return [_encode(rows).decode()]
+
+    def change(self, cursor: CursorWrapper, sql: str, params: Sequence[Any], count: int) -> None:
+        """Run an UPDATE that must change so many rows.
+
+        Raises:
+            Overtaken: it has not.
+        """
+        cursor.execute(sql, params)
+        if cursor.rowcount != count:
+            raise Overtaken
 
     def insert(self, cursor: CursorWrapper, table: str, kinds: dict[str, str], rows: Sequence[Row]) -> None:
         """Insert the rows; `kinds` names their columns in order."""
@@ -110,6 +121,21 @@ class PostgresWords:
     def columns(self, rows: Sequence[Row]) -> list[Any]:
         """The parameters of `rows`."""
         return [_array(column) for column in zip(*rows, strict=True)]
+
+    def change(self, cursor: CursorWrapper, sql: str, params: Sequence[Any], count: int) -> None:
+        """Run an UPDATE that must change so many rows; else the database itself ends the transaction.
+
+        Nobody need wait for the number before the commit is sent.
+
+        Raises:
+            Overtaken: it has not; of a statement that is not waited for the end of the transaction tells that
+                (`transactions.OVERTAKEN`).
+        """
+        check = "SELECT 1 / CASE COUNT(*) WHEN %s THEN 1 ELSE 0 END FROM changed"
+        try:
+            cursor.execute(f"WITH changed AS ({sql} RETURNING 1) {check}", [*params, count])
+        except DataError as error:
+            raise Overtaken from error
 
     def insert(self, cursor: CursorWrapper, table: str, kinds: dict[str, str], rows: Sequence[Row]) -> None:
         """Insert the rows; `kinds` names their columns in order."""
@@ -191,19 +217,6 @@ def ask(cursor: CursorWrapper, sql: str, params: Sequence[Any]) -> Rows:
     cursor.execute(sql, params)
     found = cursor.fetchall()
     return lambda: found
-
-
-def expect(cursor: CursorWrapper, count: int) -> None:
-    """The last statement must have changed so many rows; a batch on PostgreSQL looks at that at its end.
-
-    Raises:
-        Overtaken: it has not.
-    """
-    later = getattr(cursor, "expect", None)
-    if later is not None:
-        later(count)
-    elif cursor.rowcount != count:
-        raise Overtaken
 
 
 def words_of(cursor: CursorWrapper) -> Words:

@@ -2,15 +2,17 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TypeVar
 
-from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
+from django.db import DataError, IntegrityError, InterfaceError, OperationalError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 
 from .errors import Refused
 
 Result = TypeVar("Result")
+# Opens a transaction, or takes part in the one under way (`plain`).
+Opened = Callable[..., AbstractContextManager[CursorWrapper]]
 ATTEMPTS = 5
 RETRY_AFTER_SECONDS = 1
 LONGEST_WAIT_SECONDS = 5
@@ -22,27 +24,40 @@ _ASKS_AGAIN = {"40001", "40P01"}
 _BUSY = {"55P03", "57014"}
 
 
+# PostgreSQL: division by zero (see `sets.PostgresWords.change`).
+OVERTAKEN = "22012"
+
+
 class Overtaken(Exception):
     """What was read before the locks is no longer so: do it all again."""
 
 
-def in_transaction(work: Callable[[CursorWrapper], Result]) -> Result:
+@contextmanager
+def plain(*, is_outermost: bool) -> Iterator[CursorWrapper]:
+    """Django's own cursor, in a transaction."""
+    with transaction.atomic() if is_outermost else nullcontext(), connection.cursor() as cursor:
+        yield cursor
+
+
+def in_transaction(work: Callable[[CursorWrapper], Result], opened: Opened = plain) -> Result:
     """Do `work` in a transaction of its own; again after a deadlock, a lost connection or an overtaking.
 
-    Within another transaction it is done once, as part of it.
+    Within another transaction it is done once, as part of it. `opened` opens the transaction.
 
     Raises:
         Refused: `unavailable` with `retry_after` seconds: the database cannot be reached or stays locked.
     """
     if connection.in_atomic_block:
-        with connection.cursor() as cursor:
+        with opened(is_outermost=False) as cursor:
             return work(cursor)
     for attempt in range(ATTEMPTS):
         try:
-            with _our_turn(), transaction.atomic(), connection.cursor() as cursor:
+            with _our_turn(), opened(is_outermost=True) as cursor:
                 return work(cursor)
-        except (Overtaken, IntegrityError) as error:
+        except (Overtaken, IntegrityError, DataError) as error:
             # An idempotency key that another process stored meanwhile is such an error too.
+            if isinstance(error, DataError) and getattr(error.__cause__, "sqlstate", None) != OVERTAKEN:
+                raise
             if attempt == ATTEMPTS - 1:
                 raise unavailable() from error
         except (OperationalError, InterfaceError) as error:

@@ -11,8 +11,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from licensing.engine.commit import SMALL, Busy, Failed, GroupCommit, Uncommitted
-from licensing.engine.crowd import IDLE_TURNS, MOST_TURNS, Crowd
+from licensing.engine.commit import SMALL, Busy, GroupCommit, Uncommitted
+from licensing.engine.crowd import FEW, IDLE_TURNS, MOST_TURNS, Crowd, Returning
+from licensing.engine.outcomes import Failed
 from licensing.operations.errors import Refused
 from tests.engine.asking import Asked, submitted
 
@@ -23,7 +24,7 @@ def run(story: Callable[[], Awaitable[None]]) -> None:
         alone.submit(asyncio.run, asyncio.wait_for(story(), 20)).result()
 
 
-def doubled(works: Sequence[int]) -> list[int]:
+def doubled(works: Sequence[int], _foresee: object = None) -> list[int]:
     return [2 * work for work in works]
 
 
@@ -43,7 +44,7 @@ def test_calls_that_are_ready_together_share_one_transaction() -> None:
     async def story() -> None:
         batches: list[list[int]] = []
 
-        def record(works: Sequence[int]) -> list[int]:
+        def record(works: Sequence[int], _foresee: object = None) -> list[int]:
             batches.append(list(works))
             return doubled(works)
 
@@ -71,7 +72,7 @@ def test_a_batch_waits_some_turns_for_as_many_calls_as_shared_the_last() -> None
     async def story() -> None:
         sizes: list[int] = []
 
-        def record(works: Sequence[int]) -> list[int]:
+        def record(works: Sequence[int], _foresee: object = None) -> list[int]:
             sizes.append(len(works))
             return doubled(works)
 
@@ -121,7 +122,7 @@ def test_every_batch_runs_in_one_context_and_so_on_one_connection() -> None:
     async def story() -> None:
         made: list[object] = []
 
-        def record(works: Sequence[int]) -> list[int]:
+        def record(works: Sequence[int], _foresee: object = None) -> list[int]:
             if kept.get(None) is None:
                 made.append(object())
                 kept.set(made[-1])
@@ -139,12 +140,81 @@ def test_every_batch_runs_in_one_context_and_so_on_one_connection() -> None:
     run(story)
 
 
+class Clock:
+    """A loop of which only the timers are used."""
+
+    def __init__(self) -> None:
+        self.due: list[Callable[[], None]] = []
+
+    def call_later(self, _seconds: float, callback: Callable[[], None]) -> "Clock":
+        self.due.append(callback)
+        return self
+
+    def cancel(self) -> None:
+        self.due.clear()
+
+
+def test_those_who_were_answered_are_waited_for_a_moment_and_no_longer() -> None:
+    went_on: list[bool] = []
+    clock = Clock()
+    returning = Returning(clock, lambda: went_on.append(True))  # type: ignore[arg-type]
+    assert not returning.is_awaited(1)
+    returning.answered(10, 6)
+    assert returning.is_awaited(15)
+    assert not returning.is_awaited(16)
+    (moment_is_over,) = clock.due
+    moment_is_over()
+    assert went_on == [True]
+    assert not returning.is_awaited(1)
+
+
+def test_a_batch_that_starts_ends_the_waiting() -> None:
+    clock = Clock()
+    returning = Returning(clock, lambda: None)  # type: ignore[arg-type]
+    returning.answered(10, 6)
+    returning.came()
+    assert not returning.is_awaited(1)
+    assert clock.due == []
+
+
+def test_few_are_not_waited_for() -> None:
+    clock = Clock()
+    returning = Returning(clock, lambda: None)  # type: ignore[arg-type]
+    returning.answered(FEW - 1, 1)
+    assert not returning.is_awaited(1)
+    assert clock.due == []
+
+
+def test_two_halves_that_come_by_turns_share_one_batch() -> None:
+    async def story() -> None:
+        sizes: list[int] = []
+
+        def patiently(works: Sequence[int], _foresee: object = None) -> list[int]:
+            sizes.append(len(works))
+            return doubled(works)
+
+        engine = GroupCommit(asyncio.get_running_loop(), None, patiently)
+
+        async def call(turns: int) -> None:
+            for _ in range(turns):
+                await submitted(engine, 1)
+
+        first = [asyncio.create_task(call(30)) for _ in range(10)]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        await asyncio.gather(*first, *[asyncio.create_task(call(30)) for _ in range(10)])
+        # Else the one half would always wait while the other's batch runs.
+        assert max(sizes) == 20
+
+    run(story)
+
+
 def test_no_outcome_is_told_before_its_commit() -> None:
     async def story() -> None:
         committed = threading.Event()
         started = threading.Event()
 
-        def slow(works: Sequence[int]) -> list[int]:
+        def slow(works: Sequence[int], _foresee: object = None) -> list[int]:
             started.set()
             committed.wait(10)
             return doubled(works)
@@ -196,6 +266,45 @@ def test_a_full_batch_is_committed_beside_the_loop_and_told_afterwards() -> None
     run(story)
 
 
+def test_what_a_thread_is_about_to_commit_is_prepared_meanwhile() -> None:
+    async def story() -> None:
+        told: list[str] = []
+        may_commit = threading.Event()
+
+        def patiently(works: Sequence[int], foresee: Callable[[Sequence[int]], None]) -> list[int]:
+            foresee(doubled(works))
+            assert may_commit.wait(10)
+            return doubled(works)
+
+        engine = GroupCommit(asyncio.get_running_loop(), None, patiently)
+        futures = [
+            submitted(engine, work, lambda outcome: told.append(str(outcome))) for work in range(SMALL + 1)
+        ]
+        while len(told) <= SMALL:
+            await asyncio.sleep(0.01)
+        assert told == [str(2 * work) for work in range(SMALL + 1)]
+        assert not any(future.done() for future in futures)
+        may_commit.set()
+        assert await asyncio.gather(*futures) == [2 * work for work in range(SMALL + 1)]
+
+    run(story)
+
+
+def test_what_was_foreseen_and_did_not_come_to_pass_is_told_to_nobody() -> None:
+    async def story() -> None:
+        def patiently(works: Sequence[int], foresee: Callable[[Sequence[int]], None]) -> list[int]:
+            if len(works) > 1:
+                foresee([0 for _ in works])
+                raise OSError("the connection was lost")
+            return doubled(works)
+
+        engine = GroupCommit(asyncio.get_running_loop(), None, patiently)
+        futures = [submitted(engine, work) for work in range(SMALL + 1)]
+        assert await asyncio.gather(*futures) == [2 * work for work in range(SMALL + 1)]
+
+    run(story)
+
+
 def test_a_few_calls_are_committed_on_the_loop_s_own_thread() -> None:
     async def story() -> None:
         threads: list[object] = []
@@ -231,10 +340,10 @@ def test_a_lock_held_elsewhere_moves_the_batch_to_the_thread_and_leaves_the_loop
         turns = 0
         released = threading.Event()
 
-        def busy(works: Sequence[int]) -> list[int]:
+        def busy(works: Sequence[int], _foresee: object = None) -> list[int]:
             raise Busy
 
-        def waits(works: Sequence[int]) -> list[int]:
+        def waits(works: Sequence[int], _foresee: object = None) -> list[int]:
             released.wait(10)
             return doubled(works)
 
@@ -252,7 +361,7 @@ def test_a_lock_held_elsewhere_moves_the_batch_to_the_thread_and_leaves_the_loop
 
 def test_an_error_of_one_call_touches_no_other() -> None:
     async def story() -> None:
-        def touchy(works: Sequence[int]) -> list[int]:
+        def touchy(works: Sequence[int], _foresee: object = None) -> list[int]:
             if 3 in works:
                 raise ZeroDivisionError
             return doubled(works)
@@ -267,7 +376,7 @@ def test_an_error_of_one_call_touches_no_other() -> None:
 
 def test_a_database_that_stays_locked_refuses_the_whole_batch() -> None:
     async def story() -> None:
-        def locked(works: Sequence[int]) -> list[int]:
+        def locked(works: Sequence[int], _foresee: object = None) -> list[int]:
             raise Refused("unavailable", retry_after=1)
 
         engine = GroupCommit(asyncio.get_running_loop(), None, locked)
@@ -293,7 +402,7 @@ def test_a_batch_has_an_upper_size() -> None:
     async def story() -> None:
         sizes: list[int] = []
 
-        def record(works: Sequence[int]) -> list[int]:
+        def record(works: Sequence[int], _foresee: object = None) -> list[int]:
             sizes.append(len(works))
             return doubled(works)
 

@@ -2,24 +2,29 @@
 
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
 from uuid import uuid4
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import DataError, IntegrityError, connection, transaction
 from django.db.backends.utils import CursorWrapper
+from django.db.transaction import TransactionManagementError
 
 from licensing.engine.batch import Batches, Kind, Work
-from licensing.engine.cursor import batch_cursor
+from licensing.engine.cursor import lean
 from licensing.models import ErpClient
+from licensing.operations.errors import Refused
 from licensing.operations.lease_values import Checkout, LeaseCall
-from licensing.operations.sets import ask
+from licensing.operations.sets import ask, words_of
+from licensing.operations.transactions import ATTEMPTS, in_transaction
 from tests.factories import NOW, Portal, make_client, module, request
 
 FEW, MANY = 3, 40
-# Messages that ask for an answer: begin; version and locks; what is there; the end of the pipeline, with all
-# that is written, which takes two; commit.
-MOST_WAITS = 6
+# Messages that ask for an answer: one for what is locked and what is there, two for the end of the pipeline,
+# with all that is written and the commit.
+MOST_WAITS = 3
+INSERT = "INSERT INTO licensing_erpclient (name, token_sha256, networks, created_at) VALUES"
 
 
 def a_batch(batches: Batches, client: ErpClient, given: list[str]) -> list[str]:
@@ -76,29 +81,113 @@ def test_batch_waits_for_the_database_no_more_often_when_it_is_large(portal: Por
         assert seen[0] == seen[1]
 
 
-@contextmanager
-def a_cursor() -> Iterator[CursorWrapper]:
+def nothing() -> None:
+    pass
+
+
+def a_cursor(sent: Callable[[], None] = nothing) -> AbstractContextManager[CursorWrapper]:
     """As a batch has it, in a transaction of its own."""
-    with transaction.atomic(), connection.cursor() as django_cursor, batch_cursor(django_cursor) as cursor:
-        yield cursor
+    return lean(is_outermost=True, sent=sent)
+
+
+def clients() -> int:
+    with a_cursor() as cursor:
+        ((count,),) = ask(cursor, "SELECT COUNT(*) FROM licensing_erpclient", ())()
+    return int(count)
 
 
 def insert_clients(names: list[str]) -> None:
     with a_cursor() as cursor:
         for name in names:
-            cursor.execute(
-                "INSERT INTO licensing_erpclient (name, token_sha256, networks, created_at)"
-                " VALUES (%s, %s, '[]', CURRENT_TIMESTAMP)",
-                [name, name],
-            )
+            cursor.execute(f"{INSERT} (%s, %s, '[]', CURRENT_TIMESTAMP)", [name, name])
 
 
 @pytest.mark.django_db(transaction=True)
 def test_what_the_database_refuses_is_told_at_the_end_and_rolls_the_batch_back() -> None:
     with pytest.raises(IntegrityError):
         insert_clients(["one", "two", "one"])
-    with a_cursor() as cursor:
-        assert ask(cursor, "SELECT COUNT(*) FROM licensing_erpclient", ())() == [(0,)]
+    assert clients() == 0
+    insert_clients(["one"])
+    assert clients() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_error_within_keeps_nothing_and_leaves_a_connection_that_works() -> None:
+    with suppress(ZeroDivisionError), a_cursor() as cursor:
+        cursor.execute("DELETE FROM licensing_installation")
+        make_client()
+        raise ZeroDivisionError
+    assert clients() == 0
+    assert not connection.in_atomic_block
+    assert connection.get_autocommit()
+    with transaction.atomic():
+        make_client()
+    assert clients() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_atomic_blocks_within_take_part() -> None:
+    with a_cursor() as cursor, suppress(IntegrityError), transaction.atomic():
+        cursor.execute(f"{INSERT} ('one', '1', '[]', CURRENT_TIMESTAMP)")
+        with suppress(ZeroDivisionError), transaction.atomic():
+            make_client()
+            raise ZeroDivisionError
+        make_client()
+    assert clients() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_error_that_was_passed_over_keeps_nothing() -> None:
+    # On SQLite Django's own block says nothing of it.
+    with suppress(TransactionManagementError), a_cursor():
+        make_client()
+        transaction.set_rollback(True)
+    assert clients() == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_sent_is_told_before_the_commit_is_waited_for() -> None:
+    told: list[str] = []
+    with a_cursor(lambda: told.append("sent")):
+        make_client()
+        assert told == []
+    assert told == ["sent"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_update_that_changes_more_or_fewer_rows_than_it_must_is_tried_again_and_keeps_nothing() -> None:
+    attempts: list[int] = []
+
+    def change(count: int, cursor: CursorWrapper) -> str:
+        attempts.append(count)
+        cursor.execute(f"{INSERT} ('one', '1', '[]', CURRENT_TIMESTAMP)")
+        words_of(cursor).change(cursor, "UPDATE licensing_erpclient SET name = %s", ["two"], count)
+        return "done"
+
+    for count in (0, 2):
+        with pytest.raises(Refused, match="unavailable"):
+            in_transaction(partial(change, count), partial(lean, sent=nothing))
+        assert attempts == [count] * ATTEMPTS
+        assert clients() == 0
+        attempts.clear()
+    assert in_transaction(partial(change, 1), partial(lean, sent=nothing)) == "done"
+    assert (attempts, clients()) == ([1], 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_value_that_does_not_fit_is_no_overtaking() -> None:
+    attempts: list[str] = []
+
+    def insert(cursor: CursorWrapper) -> None:
+        attempts.append("once")
+        if connection.vendor == "sqlite":
+            # It takes texts of any length.
+            raise DataError
+        cursor.execute(f"{INSERT} ('one', %s, '[]', CURRENT_TIMESTAMP)", ["1" * 1000])
+
+    with pytest.raises(DataError):
+        in_transaction(insert, partial(lean, sent=nothing))
+    assert attempts == ["once"]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,6 +1,8 @@
 """However little a database knows of its tables, a batch reads the leases by their indexes."""
 
+import re
 from collections.abc import Iterator
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -37,7 +39,8 @@ def forget_connections() -> None:
 
 @pytest.mark.usefixtures("planned_once")
 def test_no_statement_of_a_batch_reads_the_leases_whole(portal: Portal) -> None:
-    batches = Batches(lambda: NOW)
+    times = [NOW]
+    batches = Batches(lambda: times[-1])
     client = make_client()
     portal.accept("5000006622", [module("FAKTURY", 5)])
     seen: list[str] = []
@@ -50,9 +53,19 @@ def test_no_statement_of_a_batch_reads_the_leases_whole(portal: Portal) -> None:
     assert len(calls) == len(wanted)
     batches.patiently([Work(Kind.HEARTBEAT, call) for call in calls])
     batches.patiently([Work(Kind.RETURN, call) for call in calls])
+    # What is overdue is ended by the next checkout.
+    batches.patiently(wanted)
+    times.append(NOW + timedelta(hours=1))
+    batches.patiently([Work(Kind.CHECKOUT, request(client, "FAKTURY"))])
     plans = plans_of_sqlite(seen) if connection.vendor == "sqlite" else plans_of_postgresql()
     assert sum("licensing_lease" in plan or " l " in plan for plan in plans) >= 5
     assert [plan for plan in plans if any(whole in plan for whole in WHOLE)] == []
+    # The index of live leases has as many entries as they are, and more: it is read by an instant alone.
+    live = [plan for plan in plans if "lease_live" in plan]
+    assert live
+    assert [
+        plan for plan in live if plan.count("lease_live") != len(re.findall(r"expires_at ?<", plan))
+    ] == []
 
 
 def plans_of_sqlite(statements: list[str]) -> list[str]:

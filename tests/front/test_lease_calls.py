@@ -7,7 +7,7 @@ import pytest
 
 from licensing.api.auth import Caller
 from licensing.engine.batch import Done, Work
-from licensing.engine.commit import Failed
+from licensing.engine.outcomes import Failed
 from licensing.front import lease_calls
 from licensing.front.http import Request
 from licensing.front.lease_calls import LeaseExchange

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +12,10 @@ from licensing.engine.batch import Batches, Kind, Work
 from licensing.models import ErpClient, Lease, Module, Seat
 from licensing.operations.errors import Refused
 from licensing.operations.invariants import check_invariants
+from licensing.operations.lease_ids import ids_of_keys
 from licensing.operations.lease_values import Checkout, HeldLease, LeaseCall
+from licensing.operations.terms import read_terms
+from licensing.operations.turnover import Turnover
 from tests.factories import KEY, NOW, Portal, make_client, module, request, take
 
 pytestmark = pytest.mark.django_db
@@ -170,3 +173,37 @@ def test_heartbeat_beside_a_return_leaves_an_ended_lease_alone(portal: Portal, c
     (refused,) = carried_out(beat, now=later + timedelta(seconds=60))
     assert isinstance(refused, Refused)
     assert Lease.objects.get(id=lease.id).expires_at == ended.expires_at
+
+
+def test_what_became_overdue_while_the_locks_were_waited_for_is_free(
+    portal: Portal, client: ErpClient
+) -> None:
+    portal.accept(KEY, [module("HANDEL", 1)])
+    lease = take(client)
+    late = lease.expires_at + timedelta(seconds=1)
+    with connection.cursor() as cursor:
+        turnover = Turnover(cursor, (), [request(client)], read_terms())
+        turnover.ask(NOW)
+        turnover.ask_free()
+        _, (given,) = turnover.carry_out(late)
+    assert isinstance(given, Checkout)
+    assert Lease.objects.get(id=lease.id).ended_at == lease.expires_at
+
+
+def test_key_whose_period_ends_while_the_locks_are_waited_for_has_one_lease(
+    portal: Portal, client: ErpClient
+) -> None:
+    portal.accept(KEY, [module("HANDEL", 3)])
+    midnight = datetime(2026, 11, 25, tzinfo=UTC)
+    just_before, just_after = midnight - timedelta(milliseconds=1), midnight + timedelta(milliseconds=1)
+    asked = request(client, idempotency_key="once", body_sha256="a")
+    with connection.cursor() as cursor:
+        turnover = Turnover(cursor, (), [asked], read_terms())
+        turnover.ask(just_before)
+        turnover.ask_free()
+        _, (given,) = turnover.carry_out(just_after)
+    assert isinstance(given, Checkout)
+    assert given.lease.id.replace("-", "") == ids_of_keys([(client.pk, "once")], just_after)[0][0]
+    (again,) = carried_out(Work(Kind.CHECKOUT, asked), now=midnight + timedelta(hours=23))
+    assert isinstance(again, Checkout)
+    assert (again.replayed, again.lease.id) == (True, given.lease.id)
