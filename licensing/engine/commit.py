@@ -73,7 +73,7 @@ class GroupCommit(Generic[Work, Outcome]):
         at_once: carries a batch out on the event loop's thread, but for the commit; raises `Busy` instead
             of waiting for a lock. None where every commit waits for a network: then all go to the thread.
         patiently: the same on a thread of its own, commit and all, waiting as long as the database lets it.
-            What it is given beside the works it may tell the outcomes that it is about to commit.
+            What it is given beside the works it may tell the outcomes that it is committing.
         note: told on the loop's thread of each batch that is done, before anybody else is; the last argument
             says whether it was carried out at once.
         most_waiting: how many works may wait; beyond them a call is refused at once.
@@ -210,8 +210,10 @@ class GroupCommit(Generic[Work, Outcome]):
         self._writing += 1
 
         def foresee(outcomes: Sequence[Outcome]) -> None:
-            if len(works) > SMALL:
-                self._loop.call_soon_threadsafe(_prepare, batch, outcomes)
+            # A loop that has ended prepares nothing, but the batch is being committed.
+            with suppress(RuntimeError):
+                if len(works) > SMALL:
+                    self._loop.call_soon_threadsafe(_prepare, batch, outcomes)
 
         written = self._loop.run_in_executor(self._threads, carried_out, self._patiently, works, foresee)
         written.add_done_callback(lambda done: self._written(batch, works, done))

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
 
+from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.transaction import TransactionManagementError
 
@@ -23,7 +24,16 @@ def within_block(database: BaseDatabaseWrapper) -> Iterator[None]:
     finally:
         database.in_atomic_block, database.autocommit, database.needs_rollback = False, True, False
         if not is_done:
+            _roll_back(database)
+
+
+def _roll_back(database: BaseDatabaseWrapper) -> None:
+    try:
+        with database.wrap_database_errors:
             database.connection.rollback()
+    except Error:
+        # What went wrong before is what counts; the connection is of no use any more.
+        database.close()
 
 
 def refuse_broken(database: BaseDatabaseWrapper) -> None:

@@ -2,12 +2,14 @@
 
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from uuid import uuid4
 
 import pytest
 from django.db import DataError, IntegrityError, connection, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 from django.db.transaction import TransactionManagementError
 
@@ -123,6 +125,44 @@ def test_an_error_within_keeps_nothing_and_leaves_a_connection_that_works() -> N
     with transaction.atomic():
         make_client()
     assert clients() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("when", ["before it", "before its commit"])
+def test_batch_whose_connection_is_lost_is_done_once_more(when: str) -> None:
+    lost: list[str] = []
+
+    def lose() -> None:
+        if not lost:
+            lost.append(when)
+            cut_off(connection)
+
+    def insert(cursor: CursorWrapper) -> str:
+        cursor.execute(f"{INSERT} ('one', '1', '[]', CURRENT_TIMESTAMP)")
+        if when == "before its commit":
+            ask(cursor, "SELECT 1", ())()
+            lose()
+        return "done"
+
+    clients()
+    if when == "before it":
+        lose()
+    assert in_transaction(insert, partial(lean, sent=nothing)) == "done"
+    assert (clients(), lost) == (1, [when])
+    assert not connection.in_atomic_block
+
+
+def cut_off(lost: BaseDatabaseWrapper) -> None:
+    """End the connection as its server would; SQLite has no server that could."""
+    if lost.vendor == "postgresql":
+        with ThreadPoolExecutor(1) as other:
+            other.submit(_terminate, lost.connection.info.backend_pid).result()
+
+
+def _terminate(backend: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s)", [backend])
+    connection.close()
 
 
 @pytest.mark.django_db(transaction=True)
