@@ -247,6 +247,8 @@ class GroupCommit(Generic[Work, Outcome]):
 
 def _prepare(batch: "Batch[Work, Outcome]", outcomes: Sequence[Outcome]) -> None:
     for (_, asker), outcome in zip(batch, outcomes, strict=True):
-        # What could not be prepared is tried again when it is told, and fails alone.
-        with suppress(Exception):
+        try:
             asker.prepare(outcome)
+        except Exception:
+            # It is tried again when it is told, and fails alone.
+            logger.debug("an answer could not be prepared", exc_info=True)

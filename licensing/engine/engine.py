@@ -4,7 +4,6 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from datetime import datetime
 
 from django.db import DatabaseError, connection
@@ -126,9 +125,11 @@ def _lease_of(done: Outcome) -> HeldLease | None:
     """The lease that was given, or goes on."""
     outcome = done.outcome if isinstance(done, Done) else None
     if isinstance(outcome, Checkout):
-        # Where it cannot be made, that is told to its own caller.
-        with suppress(Exception):
+        try:
             return outcome.lease
+        except Exception:
+            # That it cannot be made is told to its own caller.
+            return None
     return outcome if isinstance(outcome, HeldLease) else None
 
 

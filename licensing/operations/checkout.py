@@ -213,7 +213,7 @@ class _Batch:
         expires_at = min(self.now + self.terms.inactivity, limit)
         row = LeaseRow(
             lease_id, request.client_id, request.user, request.workstation, claims, tuple(not_taken), {},
-            self.now, self.now, expires_at, _ends_as(picked, expires_at), None, "", limit,
+            self.now, self.now, expires_at, _ends_as(picked, expires_at, limit), None, "", limit,
         )  # fmt: skip
         self.given.append((request, row_number, row))
         if request.idempotency_key is not None:
@@ -241,12 +241,11 @@ class _Batch:
                 self.outcomes[place] = refused
 
 
-def _ends_as(offers: Sequence[Offer], end: datetime) -> str:
-    """With which reason a new lease would end then."""
-    for offer in offers:
-        if offer.contact_deadline == end:
-            return "contact_lost"
-    return "module_expired" if any(offer.module_end == end for offer in offers) else "expired"
+def _ends_as(offers: Sequence[Offer], end: datetime, limit: datetime) -> str:
+    """With which reason a new lease would end then; `limit` is the earliest end of an offer."""
+    if end < limit:
+        return "expired"
+    return "contact_lost" if any(offer.contact_deadline == end for offer in offers) else "module_expired"
 
 
 _LEASE = {
