@@ -215,17 +215,19 @@ class GroupCommit(Generic[Work, Outcome]):
                 if len(works) > SMALL:
                     self._loop.call_soon_threadsafe(_prepare, batch, outcomes)
 
-        written = self._loop.run_in_executor(self._threads, carried_out, self._patiently, works, foresee)
-        written.add_done_callback(lambda done: self._written(batch, works, done))
+        def carry_out() -> None:
+            outcomes = carried_out(self._patiently, works, foresee)
+            self._loop.call_soon_threadsafe(self._written, batch, works, outcomes, context=self._context)
+
+        self._threads.submit(carry_out)
 
     def _written(
         self,
         batch: "Batch[Work, Outcome]",
         works: list[Work],
-        done: "asyncio.Future[Sequence[Outcome | Failed | Refused]]",
+        outcomes: Sequence[Outcome | Failed | Refused],
     ) -> None:
         self._writing -= 1
-        outcomes = done.result()
         self._note(works, outcomes, False)
         self._deliver(batch, outcomes)
         if self._at_once is None:

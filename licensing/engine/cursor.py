@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
@@ -62,7 +62,7 @@ class PostgresCursor(CursorWrapper):
         """Send one statement; placeholders are `%s`."""
         # A cursor for each: what it answers comes later, perhaps after the next was sent.
         self.cursor = _postgres_cursor(self.db.connection)
-        self.cursor.execute(sql, params, prepare=prepare)
+        self.cursor.execute(_with_numbers(sql), params, prepare=prepare)
 
     def ask(self, sql: str, params: Sequence[Any]) -> Rows:
         """Send one statement and give what waits for its rows (`operations.sets.ask`)."""
@@ -74,7 +74,8 @@ class PostgresCursor(CursorWrapper):
 def _postgres_cursor(connection: Any) -> Any:
     import psycopg
 
-    return psycopg.Cursor(connection)
+    # One that takes PostgreSQL's own placeholders: psycopg would translate others each time.
+    return psycopg.RawCursor(connection)
 
 
 @contextmanager
@@ -84,8 +85,11 @@ def lean(*, is_outermost: bool, sent: Callable[[], None]) -> Iterator[CursorWrap
     `sent` is called when nothing is left but to wait for the commit.
     """
     if connection.vendor == "postgresql" and is_outermost:
-        # Django sees to it that the connection is there and works.
-        with connection.cursor() as usual, _pipelined(usual.db, sent) as pipelined:
+        database = connections[DEFAULT_DB_ALIAS]
+        # As Django does for a cursor of its own.
+        database.close_if_health_check_failed()
+        database.ensure_connection()
+        with _pipelined(database, sent) as pipelined:
             yield pipelined
     else:
         with plain(is_outermost=is_outermost) as usual:
@@ -119,6 +123,11 @@ def _pipelined(database: BaseDatabaseWrapper, sent: Callable[[], None]) -> Itera
         refuse_broken(database)
         cursor.execute("COMMIT", prepare=False)
         sent()
+
+
+@lru_cache(maxsize=128)
+def _with_numbers(sql: str) -> str:
+    return sql % tuple(f"${place + 1}" for place in range(sql.count("%s")))
 
 
 @lru_cache(maxsize=128)
