@@ -98,11 +98,16 @@ class _ModuleRow(msgspec.Struct, frozen=True):
 
 
 def _stock(row: _ModuleRow, free: list[tuple[int, int]], back: Collection[HeldSeat]) -> Stock:
-    within = [(seat.id, seat.number) for seat in back if seat.number <= row.seats]
-    free = sorted(free + within, key=itemgetter(1), reverse=True)
-    above, taken = row.above - (len(back) - len(within)), row.taken - len(back)
-    left = len(free) + row.seats - row.highest - above
-    left = min(left, row.seats - taken, left if row.ceiling is None else row.ceiling - taken)
+    above, taken = row.above, row.taken
+    if back:
+        within = [(seat.id, seat.number) for seat in back if seat.number <= row.seats]
+        above, taken = above - (len(back) - len(within)), taken - len(back)
+        free += within
+    if len(free) > 1:
+        free.sort(key=itemgetter(1), reverse=True)
+    left = min(len(free) + row.seats - row.highest - above, row.seats - taken)
+    if row.ceiling is not None:
+        left = min(left, row.ceiling - taken)
     return Stock(row.id, max(0, left), free, row.highest + 1)
 
 
