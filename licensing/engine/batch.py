@@ -24,7 +24,7 @@ from licensing.operations.verdicts import reckon
 from .commit import Busy, Uncommitted
 from .cursor import batch_cursor, lean
 from .open_transaction import OpenTransaction
-from .outcomes import Foresee
+from .outcomes import Foresee, nothing
 from .recent import Recent
 
 # The calls of a batch.
@@ -35,10 +35,6 @@ Stands = Callable[[Promise], bool]
 
 def _never(_promise: Promise) -> bool:
     return False
-
-
-def _nothing(_done: Sequence["Done"]) -> None:
-    pass
 
 
 class Kind(IntEnum):
@@ -108,7 +104,7 @@ class Batches:
 
         return Uncommitted(done, opened.commit)
 
-    def patiently(self, works: Sequence[Work], foresee: Foresee[Done] = _nothing) -> list[Done]:
+    def patiently(self, works: Sequence[Work], foresee: Foresee[Done] = nothing) -> list[Done]:
         """Waiting for the lock as long as the database lets us.
 
         `foresee` is told what is being committed.

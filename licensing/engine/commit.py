@@ -18,7 +18,7 @@ from typing import Generic, Protocol, TypeVar
 from licensing.operations.errors import Refused
 
 from .crowd import Crowd, Returning
-from .outcomes import Failed, Foresee, carried_out, commit_error
+from .outcomes import Failed, Foresee, carried_out, commit_error, nothing
 
 logger = logging.getLogger(__name__)
 
@@ -60,10 +60,6 @@ class Asker(Protocol[Told_contra]):
 Batch = list[tuple[Work, Asker[Outcome]]]
 
 
-def _nothing(*_told: object) -> None:
-    pass
-
-
 class GroupCommit(Generic[Work, Outcome]):
     """Gathers works, carries them out in batches, and hands each its outcome.
 
@@ -86,7 +82,7 @@ class GroupCommit(Generic[Work, Outcome]):
         loop: asyncio.AbstractEventLoop,
         at_once: Callable[[Sequence[Work]], Uncommitted[Outcome]] | None,
         patiently: Callable[[Sequence[Work], Foresee[Outcome]], Sequence[Outcome]],
-        note: Callable[[Sequence[Work], Sequence[Outcome | Failed | Refused], bool], None] = _nothing,
+        note: Callable[[Sequence[Work], Sequence[Outcome | Failed | Refused], bool], None] = nothing,
         *,
         most_waiting: int = 8192,
         most_in_batch: int = 256,

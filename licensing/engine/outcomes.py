@@ -16,6 +16,10 @@ Outcome = TypeVar("Outcome")
 Foresee = Callable[[Sequence[Outcome]], None]
 
 
+def nothing(*_told: object) -> None:
+    """What is told where nobody wants to know."""
+
+
 @dataclass(frozen=True, slots=True)
 class Failed:
     """The outcome of a call whose work raised: an error of ours, not a refusal."""
@@ -37,7 +41,7 @@ def commit_error(commit: Callable[[], None]) -> Exception | None:
 def carried_out(
     work_out: Callable[[Sequence[Work], Foresee[Outcome]], Sequence[Outcome]],
     works: Sequence[Work],
-    foresee: Foresee[Outcome] = lambda _outcomes: None,
+    foresee: Foresee[Outcome] = nothing,
 ) -> Sequence[Outcome | Failed | Refused]:
     """The outcomes of a batch. One that fails as a whole is done again work by work, each on its own.
 

@@ -1,7 +1,7 @@
 """The ids of leases: 122 bits that nobody can guess, as UUIDs of version 4 (RFC 9562).
 
 A checkout with an idempotency key gets an id that is reckoned from the key with a secret of this portal: so
-the row's own id finds the lease that a repeated call is to get, and the database itself, by its primary key,
+the row's own id finds the lease that a repeated call is to get, and the database itself, by unique ids,
 gives no second one. An index of the keys would be read and written at random places with every checkout.
 """
 

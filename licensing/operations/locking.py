@@ -1,18 +1,20 @@
 """One order in which batches of leases lock what they change: no two wait for each other in a ring."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from django.db.backends.utils import CursorWrapper
 
-from .lease_values import LeaseCall
+from .checkout import offers_for
+from .lease_values import CheckoutRequest, LeaseCall
 from .sets import Rows, ask, words_of
-from .terms import Offer
+from .terms import Terms
 
 
 def lock_ahead(
     cursor: CursorWrapper,
-    offers: Iterable[Offer],
+    requests: Sequence[CheckoutRequest],
+    terms: Terms,
     returns: Sequence[LeaseCall],
     clock: Callable[[], datetime],
 ) -> Rows:
@@ -27,7 +29,7 @@ def lock_ahead(
     words = words_of(cursor)
     if not words.for_update:
         return list
-    places = {offer.place for offer in offers}
+    places = {offer.place for offer in offers_for(requests, terms)}
     if not (places or returns):
         return list
     held = (

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from django.db.backends.utils import CursorWrapper
 
-from .checkout import Checkouts, Outcome, offers_for
+from .checkout import Checkouts, Outcome
 from .errors import Refused
 from .heartbeat import begin_return
 from .lease_values import CheckoutRequest, LeaseCall
@@ -43,7 +43,7 @@ class Turnover:
 
     def lock(self, clock: Callable[[], datetime]) -> Rows:
         """Ask for the locks of all modules that will be touched (`lock_ahead`); read the rows to wait."""
-        return lock_ahead(self._cursor, offers_for(self._requests, self._terms), self._returns, clock)
+        return lock_ahead(self._cursor, self._requests, self._terms, self._returns, clock)
 
     def ask_free(self) -> None:
         """Ask for what is free."""

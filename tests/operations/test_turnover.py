@@ -13,7 +13,7 @@ from licensing.models import ErpClient, Lease, Module, Seat
 from licensing.operations.errors import Refused
 from licensing.operations.invariants import check_invariants
 from licensing.operations.lease_ids import ids_of_keys
-from licensing.operations.lease_values import Checkout, HeldLease, LeaseCall
+from licensing.operations.lease_values import Checkout, CheckoutRequest, HeldLease, LeaseCall
 from licensing.operations.terms import read_terms
 from licensing.operations.turnover import Turnover
 from tests.factories import KEY, NOW, Portal, make_client, module, request, take
@@ -175,18 +175,24 @@ def test_heartbeat_beside_a_return_leaves_an_ended_lease_alone(portal: Portal, c
     assert Lease.objects.get(id=lease.id).expires_at == ended.expires_at
 
 
+def given_late(asked: CheckoutRequest, asked_at: datetime, now: datetime) -> Checkout:
+    """What a checkout gives that is carried out long after it was asked for."""
+    with connection.cursor() as cursor:
+        turnover = Turnover(cursor, (), [asked], read_terms())
+        turnover.ask(asked_at)
+        turnover.ask_free()
+        _, (given,) = turnover.carry_out(now)
+    assert isinstance(given, Checkout)
+    return given
+
+
 def test_what_became_overdue_while_the_locks_were_waited_for_is_free(
     portal: Portal, client: ErpClient
 ) -> None:
     portal.accept(KEY, [module("HANDEL", 1)])
     lease = take(client)
     late = lease.expires_at + timedelta(seconds=1)
-    with connection.cursor() as cursor:
-        turnover = Turnover(cursor, (), [request(client)], read_terms())
-        turnover.ask(NOW)
-        turnover.ask_free()
-        _, (given,) = turnover.carry_out(late)
-    assert isinstance(given, Checkout)
+    given_late(request(client), NOW, late)
     assert Lease.objects.get(id=lease.id).ended_at == lease.expires_at
 
 
@@ -197,12 +203,7 @@ def test_key_whose_period_ends_while_the_locks_are_waited_for_has_one_lease(
     midnight = datetime(2026, 11, 25, tzinfo=UTC)
     just_before, just_after = midnight - timedelta(milliseconds=1), midnight + timedelta(milliseconds=1)
     asked = request(client, idempotency_key="once", body_sha256="a")
-    with connection.cursor() as cursor:
-        turnover = Turnover(cursor, (), [asked], read_terms())
-        turnover.ask(just_before)
-        turnover.ask_free()
-        _, (given,) = turnover.carry_out(just_after)
-    assert isinstance(given, Checkout)
+    given = given_late(asked, just_before, just_after)
     assert given.lease.id.replace("-", "") == ids_of_keys([(client.pk, "once")], just_after)[0][0]
     (again,) = carried_out(Work(Kind.CHECKOUT, asked), now=midnight + timedelta(hours=23))
     assert isinstance(again, Checkout)
