@@ -79,8 +79,8 @@ class Watch:
         """The text of a list, of all its pages."""
         found = [self.open(path).inner_text("main")]
         while (older := self.page.locator("a[rel=next]")).count():
-            older.click()
-            self.page.wait_for_load_state()
+            with self.page.expect_navigation():
+                older.click()
             found.append(self.page.inner_text("main"))
         return " ".join(" ".join(found).split())
 
