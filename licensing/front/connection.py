@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol, cast
 
+from .heads import Heads
 from .http import Request, Stream
 from .incoming import Incoming, Unfit
 from .parts import NOBODY, Parts
@@ -48,9 +49,10 @@ class Connection(asyncio.Protocol):
         clock: Callable[[], float],
         everyone: "set[Connection]",
         scheme: str,
+        heads: Heads,
     ) -> None:
         self._application, self._clock, self._everyone, self._scheme = application, clock, everyone, scheme
-        self._incoming = Incoming(self, application.longest_body, self._go_on, scheme, clock())
+        self._incoming = Incoming(self, application.longest_body, self._go_on, scheme, clock(), heads)
         self._waiting = self._incoming.whole
         self._transport: asyncio.Transport | None = None
         self._current: Request | None = None

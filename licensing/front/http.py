@@ -84,34 +84,35 @@ class Request:
 
     def answer(self, status: int, headers: Headers, body: bytes = b"") -> None:
         """Send the whole answer."""
-        self.line.send(self.written(status, headers, body))
+        self.line.send(self.written(status, fields_of(headers), body))
 
-    def written(self, status: int, headers: Headers, body: bytes = b"") -> bytes:
-        """The bytes of an answer, for `line.send`."""
+    def written(self, status: int, fields: str, body: bytes = b"") -> bytes:
+        """The bytes of an answer, for `line.send`; its headers as `fields_of` writes them."""
         if status in _BODYLESS:
-            return self._head(status, headers, "")
-        length = f"content-length: {len(body)}\r\n"
-        if self.method == "HEAD":
-            return self._head(status, headers, length if body else "")
-        return self._head(status, headers, length) + body
+            return self._head(status, fields)
+        fields += f"content-length: {len(body)}\r\n" if body or self.method != "HEAD" else ""
+        return self._head(status, fields) + (b"" if self.method == "HEAD" else body)
 
     def stream(self, status: int, headers: Headers) -> Stream:
         """Begin an answer whose length is not known."""
-        length = "transfer-encoding: chunked\r\n" if self.is_new else ""
+        fields = fields_of(headers) + ("transfer-encoding: chunked\r\n" if self.is_new else "")
         # An old caller learns by the connection's end where the answer ends.
         self.is_kept = self.is_kept and self.is_new
-        return self.line.send_first(self._head(status, headers, length), in_chunks=self.is_new)
+        return self.line.send_first(self._head(status, fields), in_chunks=self.is_new)
 
     def fail(self) -> None:
         """Something of ours went wrong: say so, or break an answer off that was begun."""
-        self.line.fail(self.written(500, [("content-type", "text/plain")], b"Internal error.\n"))
+        self.line.fail(self.written(500, "content-type: text/plain\r\n", b"Internal error.\n"))
 
-    def _head(self, status: int, headers: Headers, length: str) -> bytes:
-        fields = "".join([f"{name}: {value}\r\n" for name, value in headers])
-        kept = ""
+    def _head(self, status: int, fields: str) -> bytes:
         if self.is_kept is not self.is_new:
-            kept = "connection: keep-alive\r\n" if self.is_kept else "connection: close\r\n"
-        return f"{_status_line(status)}{_date(int(time.time()))}{fields}{kept}{length}\r\n".encode("latin-1")
+            fields += "connection: keep-alive\r\n" if self.is_kept else "connection: close\r\n"
+        return f"{_begun(status, int(time.time()))}{fields}\r\n".encode("latin-1")
+
+
+def fields_of(headers: Headers) -> str:
+    """Headers as they are sent."""
+    return "".join([f"{name}: {value}\r\n" for name, value in headers])
 
 
 def addressed(target: str) -> tuple[str, str | None]:
@@ -131,14 +132,10 @@ def addressed(target: str) -> tuple[str, str | None]:
 
 
 @lru_cache(maxsize=64)
-def _status_line(status: int) -> str:
+def _begun(status: int, second: int) -> str:
+    """How an answer of this second begins."""
     try:
         reason = HTTPStatus(status).phrase
     except ValueError:
         reason = ""
-    return f"HTTP/1.1 {status} {reason}\r\n"
-
-
-@lru_cache(maxsize=2)
-def _date(second: int) -> str:
-    return f"date: {formatdate(second, usegmt=True)}\r\n"
+    return f"HTTP/1.1 {status} {reason}\r\ndate: {formatdate(second, usegmt=True)}\r\n"

@@ -10,6 +10,7 @@ from functools import lru_cache
 
 import httptools
 
+from .heads import Heads
 from .http import Line, Request, addressed
 
 # How much may come without one byte of a body: a head, the sizes of chunks, trailers.
@@ -44,8 +45,10 @@ class Incoming:
         go_on: Callable[[], None],
         scheme: str,
         now: float,
+        heads: Heads,
     ) -> None:
         self._line, self._longest_body, self._go_on, self._scheme = line, longest_body, go_on, scheme
+        self._heads = heads
         self._parser = httptools.HttpRequestParser(self)
         self.client = ""
         self.whole: deque[Request] = deque()
@@ -65,15 +68,18 @@ class Incoming:
             Unfit: it is no request, or none for us; nothing more is heard.
         """
         self._heard = now
-        if not self._size:
-            self._began = now
-        try:
-            for at in range(0, len(data), LONGEST_HEAD):
-                self._parse(data[at : at + LONGEST_HEAD])
-        except httptools.HttpParserError:
-            if not self.is_over:
-                self.is_over = True
-                raise self._unfit or Unfit(400, "This is not an HTTP request.\n") from None
+        if self._size:
+            self._read(data)
+            return
+        self._began = now
+        known = self._heads.request(data, self._line, self.client, self._scheme, self._longest_body)
+        if known is not None:
+            self.whole.append(known)
+            return
+        before = len(self.whole)
+        self._read(data)
+        if len(self.whole) == before + 1 and not self._size:
+            self._heads.keep(data, self.whole[-1])
 
     def is_too_slow(self, now: float) -> bool:
         """Whether who speaks has been silent for too long, or takes too long for one request."""
@@ -160,6 +166,15 @@ class Incoming:
         self._in_body = False
         self._body = b""
         self._repeated = 0
+
+    def _read(self, data: bytes) -> None:
+        try:
+            for at in range(0, len(data), LONGEST_HEAD):
+                self._parse(data[at : at + LONGEST_HEAD])
+        except httptools.HttpParserError:
+            if not self.is_over:
+                self.is_over = True
+                raise self._unfit or Unfit(400, "This is not an HTTP request.\n") from None
 
     def _parse(self, data: bytes) -> None:
         self._size += len(data)

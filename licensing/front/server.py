@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from .connection import Application, Connection
+from .heads import Heads
 
 BACKLOG = 2048
 # How many connections are accepted before anything else is done. Where files run out, asyncio tries that
@@ -53,10 +54,11 @@ async def _serve(application: Serving, host: str, port: int, context: ssl.SSLCon
     application.start(loop)
     try:
         everyone: set[Connection] = set()
+        heads = Heads()
         scheme = "http" if context is None else "https"
         listening = _listening(host, port)
         server = await loop.create_server(
-            lambda: Connection(application, loop.time, everyone, scheme),
+            lambda: Connection(application, loop.time, everyone, scheme, heads),
             sock=listening,
             ssl=context,
             ssl_handshake_timeout=HANDSHAKE_SECONDS if context else None,

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from licensing.front.connection import Connection
+from licensing.front.heads import Heads
 from licensing.front.http import Request
 
 PATIENCE = 10
@@ -125,6 +126,7 @@ class Server:
         self.app = App()
         self.now = 1000.0
         self.everyone: set[Connection] = set()
+        self.heads = Heads()
         self.heard, self.ends = 0, 0
         self.faults: list[dict[str, Any]] = []
         self._context = context
@@ -155,7 +157,7 @@ class Server:
                 return is_answered
 
         scheme = "http" if self._context is None else "https"
-        return Watched(self.app, lambda: self.now, self.everyone, scheme)
+        return Watched(self.app, lambda: self.now, self.everyone, scheme, self.heads)
 
     def call(self, receiving: int | None = None) -> Caller:
         """A new caller; how much its system takes in before it has read can be told."""

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from licensing.front.heads import Heads
 from licensing.front.incoming import LONGEST_HEAD, MOST_REPEATED, Incoming, Unfit
 from tests.front.talking import ROOM, Answer, Caller, Server, asked
 from tests.front.test_http import Line
@@ -281,10 +282,10 @@ REQUESTS = st.tuples(
 ).map(b"".join)
 
 
-def heard(pieces: Iterable[bytes]) -> list[object]:
+def heard(pieces: Iterable[bytes], heads: Heads | None = None) -> list[object]:
     """What is made of bytes that come in these pieces."""
     told: list[object] = []
-    incoming = Incoming(Line(), lambda _: ROOM, lambda: told.append("go on"), "http", 0)
+    incoming = Incoming(Line(), lambda _: ROOM, lambda: told.append("go on"), "http", 0, heads or Heads())
     try:
         for piece in pieces:
             if not incoming.is_over:

@@ -1,0 +1,151 @@
+"""A head that came before is not parsed again, and nobody can tell by what is made of the request."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from licensing.front.heads import LONGEST, MOST_KEPT, Heads
+from licensing.front.http import Request
+from tests.front.talking import ROOM
+from tests.front.test_http import Line
+from tests.front.test_incoming import heard
+
+BODY = b'{"modules": ["HANDEL"]}'
+
+
+def checkout(key: str = "one", line: str = "POST /api/v1/leases HTTP/1.1", more: str = "") -> bytes:
+    head = f"{line}\r\nHost: a\r\nIdempotency-Key: {key}\r\n{more}Content-Length: {len(BODY)}\r\n\r\n"
+    return head.encode("latin-1") + BODY
+
+
+def found(heads: Heads, data: bytes) -> Request | None:
+    return heads.request(data, Line(), "127.0.0.1:1", "http", lambda _: ROOM)
+
+
+def warm(*requests: bytes) -> Heads:
+    """Heads that these requests came with, each on a connection of its own."""
+    heads = Heads()
+    for request in requests:
+        heard([request], heads)
+    return heads
+
+
+def test_a_head_that_came_before_is_known_with_another_key_line_and_body() -> None:
+    body = BODY.replace(b"HANDEL", b"KADRYX")
+    sent = checkout("two", "DELETE /api/v1/leases/1?a=%20 HTTP/1.1").replace(BODY, body)
+    request = found(warm(checkout("one")), sent)
+    assert request is not None
+    assert (request.method, request.target, request.body) == ("DELETE", "/api/v1/leases/1?a=%20", body)
+    assert request.headers == {"host": "a", "idempotency-key": "two", "content-length": str(len(BODY))}
+    assert (request.client, request.scheme) == ("127.0.0.1:1", "http")
+    assert request.is_kept
+    assert request.is_new
+
+
+def test_one_request_may_change_its_headers_and_the_next_has_its_own() -> None:
+    heads = warm(checkout())
+    for _ in range(2):
+        request = found(heads, checkout())
+        assert request is not None
+        assert request.headers.pop("host") == "a"
+
+
+OTHERS = {
+    "part of a head": checkout()[:40],
+    "part of a body": checkout()[:-1],
+    "more than one request": checkout() * 2,
+    "another head": checkout().replace(b"Host: a", b"Host: b"),
+    "a head that is too long": checkout(more=f"A: {'a' * LONGEST}\r\n"),
+    "another version": checkout(line="POST / HTTP/1.0"),
+    "another method": checkout(line="PUT / HTTP/1.1"),
+    "a host in the target": checkout(line="POST http://b/ HTTP/1.1"),
+    "a fragment in the target": checkout(line="POST /a#b HTTP/1.1"),
+    "a control character in the target": checkout(line="POST /a\x0bb HTTP/1.1"),
+    "a letter in the target": checkout(line="POST /\xe9 HTTP/1.1"),
+    "a blank in the line": checkout(line="POST  / HTTP/1.1"),
+    "a line before": b"\r\n" + checkout(),
+    "no key": checkout(""),
+    "a key with a blank": checkout("a b"),
+    "a key with a control character": checkout("a\x0bb"),
+    "a key with a letter": checkout("\xe9"),
+    "a key that goes on": checkout("a\r\n b"),
+    "a second key": checkout("a\r\nIdempotency-Key: b"),
+    "a second key in other letters": checkout("a\r\nIDEMPOTENCY-key: b"),
+}
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_what_is_not_the_same_head_is_left_to_the_parser(what: str) -> None:
+    assert found(warm(checkout()), OTHERS[what]) is None
+
+
+NEVER_KEPT = {
+    "chunks": b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "an expectation": checkout(more="Expect: 100-continue\r\n"),
+    "another protocol": checkout(more="Upgrade: h2c\r\n"),
+    "a last request": checkout(more="Connection: close\r\n"),
+    "an old request": b"GET / HTTP/1.0\r\nHost: a\r\n\r\n",
+    "a host in the target": b"GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n",
+    "a body that is too long": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % (ROOM + 1)
+    + bytes(ROOM + 1),
+}
+
+
+@pytest.mark.parametrize("what", NEVER_KEPT)
+def test_what_ends_in_a_way_of_its_own_is_never_kept(what: str) -> None:
+    sent = NEVER_KEPT[what]
+    assert found(warm(sent, sent), sent) is None
+
+
+def test_a_body_may_have_as_many_bytes_as_its_target_takes() -> None:
+    heads = warm(checkout())
+    assert heads.request(checkout(), Line(), "", "http", lambda _: len(BODY)) is not None
+    assert heads.request(checkout(), Line(), "", "http", lambda _: len(BODY) - 1) is None
+
+
+def test_heads_take_no_more_room_than_they_may() -> None:
+    requests = [checkout(more=f"A: {number}\r\n") for number in range(MOST_KEPT + 1)]
+    heads = warm(*requests)
+    assert found(heads, requests[0]) is None
+    assert found(heads, requests[-1]) is not None
+
+
+# What requests are made of; two of them often have the same head, or nearly.
+LINES = [
+    "GET /a HTTP/1.1",
+    "POST /b?c HTTP/1.1",
+    "DELETE http://b/ HTTP/1.1",
+    "POST /b HTTP/1.0",
+    "PUT / HTTP/1.1",
+]
+FIELDS = [
+    "Idempotency-Key: one", "Idempotency-Key: two", "idempotency-key: two", "IDEMPOTENCY-KEY: one",
+    "Idempotency-Key:one", "Idempotency-Key: a b", "Idempotency-Key: ", "X: Idempotency-Key: one", "A: b",
+    " c", "\tc", "Connection: close", "Connection: keep-alive", "Upgrade: h2c", "Host: b", "",
+]  # fmt: skip
+ENDS = [
+    b"\r\n",
+    b"Content-Length: 0\r\n\r\n",
+    b"Content-Length: 3\r\n\r\nabc",
+    b"Content-Length: 4\r\n\r\nabc",
+]
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> bytes:
+    fields = "".join([f"{field}\r\n" for field in draw(st.lists(st.sampled_from(FIELDS), max_size=3))])
+    head = f"{draw(st.sampled_from(LINES))}\r\nHost: a\r\n{fields}"
+    return head.encode("latin-1") + draw(st.sampled_from(ENDS))
+
+
+@given(st.lists(requests(), min_size=1, max_size=8))
+def test_nobody_can_tell_a_head_that_is_known_from_one_that_is_parsed(sent: list[bytes]) -> None:
+    heads = warm(*sent)
+    for request in sent:
+        # What comes byte by byte is always parsed.
+        assert heard([request], heads) == heard(bytes([byte]) for byte in request)
+
+
+@given(st.lists(requests(), min_size=1, max_size=4))
+def test_nor_on_a_connection_on_which_more_than_one_comes(sent: list[bytes]) -> None:
+    assert heard(sent, warm(*sent)) == heard(bytes([byte]) for byte in b"".join(sent))
