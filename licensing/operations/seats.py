@@ -3,16 +3,16 @@
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any
 
 import msgspec
 from django.db.backends.utils import CursorWrapper
 
 from .seat_changes import HeldSeat, SeatChanges
-from .sets import Words, ask, words_of
+from .sets import ask, words_of
 from .terms import Offer
 
 Place = tuple[int, str]
+_decode = msgspec.json.Decoder(list[tuple[int, int]]).decode
 # The highest number that a seat of a module that is not counted may get.
 UNCOUNTED = 2_147_483_647
 
@@ -63,25 +63,26 @@ def ask_stock(
     """
     if not offers:
         return lambda _changes: {}
-    given = words_of(cursor).columns(_offered(offers))
-    modules = _ask_modules(cursor, given)
-    free = _ask_free(cursor, given, demand)
+    offered = _offered(offers)
+    asked = _ask_modules(cursor, offered, demand)
 
     def read(changes: SeatChanges) -> dict[Place, Stock]:
-        found = modules()
+        found = asked()
         above = max((module.above for module in found), default=0)
-        lists = (_ask_free(cursor, given, demand + above) if above else free)()
+        if above:
+            found = _ask_modules(cursor, offered, demand + above)()
         back = changes.given_back()
-        return {
-            module.place: _stock(module, lists.get(module.id, []), back.get(module.id, ()))
-            for module in found
-        }
+        return {module.place: _stock(module, back.get(module.id, ())) for module in found}
 
     return read
 
 
 class _ModuleRow(msgspec.Struct, frozen=True):
-    """A module as it stands: the highest number within its seats, and how many are held above them."""
+    """A module as it stands.
+
+    The highest number within its seats; how many are held above them; in JSON ids and numbers of free seats
+    with a row, the lowest numbers.
+    """
 
     id: int
     key_id: int
@@ -91,14 +92,15 @@ class _ModuleRow(msgspec.Struct, frozen=True):
     taken: int
     highest: int
     above: int
+    free: str
 
     @property
     def place(self) -> Place:
         return self.key_id, self.code
 
 
-def _stock(row: _ModuleRow, free: list[tuple[int, int]], back: Collection[HeldSeat]) -> Stock:
-    above, taken = row.above, row.taken
+def _stock(row: _ModuleRow, back: Collection[HeldSeat]) -> Stock:
+    above, taken, free = row.above, row.taken, _decode(row.free)
     if back:
         within = [(seat.id, seat.number) for seat in back if seat.number <= row.seats]
         above, taken = above - (len(back) - len(within)), taken - len(back)
@@ -112,63 +114,31 @@ def _stock(row: _ModuleRow, free: list[tuple[int, int]], back: Collection[HeldSe
 
 
 def _offered(offers: Iterable[Offer]) -> list[tuple[int, str, int]]:
-    """The rows of `_wanted`."""
+    """The modules offered, with the seats that count."""
     return [
         (*offer.place, UNCOUNTED if offer.module.seats is None else offer.module.seats) for offer in offers
     ]
 
 
-def _wanted(words: Words) -> str:
-    """The modules offered, as `r`, with the seats that count."""
-    fewer = f"{words.least}(o.seats, COALESCE(m.seats, o.seats))"
-    return (
-        f"(SELECT m.id, m.key_id, m.code, {fewer} AS seats, m.ceiling, m.taken"  # noqa: S608
-        f" FROM {words.rows('o', key_id='number', code='text', seats='number')}"
-        " JOIN licensing_module m ON m.key_id = o.key_id AND m.code = o.code) r"
-    )
-
-
-def _ask_modules(cursor: CursorWrapper, given: list[Any]) -> Callable[[], list[_ModuleRow]]:
+def _ask_modules(
+    cursor: CursorWrapper, offered: list[tuple[int, str, int]], demand: int
+) -> Callable[[], list[_ModuleRow]]:
     words = words_of(cursor)
+    fewer = f"{words.least}(o.seats, COALESCE(m.seats, o.seats))"
     rows = ask(
         cursor,
         "SELECT r.id, r.key_id, r.code, r.seats, r.ceiling, r.taken,"  # noqa: S608
         " COALESCE((SELECT MAX(x.number) FROM licensing_seat x"
         " WHERE x.module_id = r.id AND x.number <= r.seats), 0),"
         " (SELECT COUNT(*) FROM licensing_seat x"
-        " WHERE x.module_id = r.id AND x.number > r.seats AND x.lease_id IS NOT NULL)"
-        f" FROM {_wanted(words)}",
-        given,
+        " WHERE x.module_id = r.id AND x.number > r.seats AND x.lease_id IS NOT NULL),"
+        # From the index of free seats, and no further than needed.
+        f" (SELECT {words.pairs('x.id', 'x.number')} FROM (SELECT x.id, x.number FROM licensing_seat x"
+        " WHERE x.module_id = r.id AND x.lease_id IS NULL AND x.number <= r.seats"
+        " ORDER BY x.number LIMIT %s) x)"
+        f" FROM (SELECT m.id, m.key_id, m.code, {fewer} AS seats, m.ceiling, m.taken"
+        f" FROM {words.rows('o', key_id='number', code='text', seats='number')}"
+        " JOIN licensing_module m ON m.key_id = o.key_id AND m.code = o.code) r",
+        [demand, *words.columns(offered)],
     )
     return lambda: [_ModuleRow(*row) for row in rows()]
-
-
-def _ask_free(
-    cursor: CursorWrapper, given: list[Any], demand: int
-) -> Callable[[], dict[int, list[tuple[int, int]]]]:
-    """By module: ids and numbers of free seat rows within the seats, the lowest numbers."""
-    words = words_of(cursor)
-    rows = ask(
-        cursor,
-        f"SELECT r.id, s.id, s.number FROM {_wanted(words)} {_lowest_free(words)}",  # noqa: S608
-        [*given, demand],
-    )
-
-    def read() -> dict[int, list[tuple[int, int]]]:
-        found: dict[int, list[tuple[int, int]]] = {}
-        for module_id, seat_id, number in rows():
-            found.setdefault(module_id, []).append((seat_id, number))
-        return found
-
-    return read
-
-
-def _lowest_free(words: Words) -> str:
-    """Each module's lowest free seat rows, read from the index of free seats and no further than needed."""
-    lowest = (
-        "FROM licensing_seat x WHERE x.module_id = r.id AND x.lease_id IS NULL AND x.number <= r.seats"
-        " ORDER BY x.number LIMIT %s"
-    )
-    if words.for_update:
-        return f"CROSS JOIN LATERAL (SELECT x.id, x.number {lowest}) s"
-    return f"JOIN licensing_seat s ON s.id IN (SELECT x.id {lowest})"

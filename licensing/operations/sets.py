@@ -73,6 +73,10 @@ class SqliteWords:
         """How long the JSON array of a column is; nought for what is no array."""
         return f"json_array_length({column})"
 
+    def pairs(self, first: str, second: str) -> str:
+        """All rows' pairs of two columns as one JSON array, in no order."""
+        return f"json_group_array(json_array({first}, {second}))"
+
     def instant(self, moment: datetime) -> Any:
         """An aware instant as a parameter; exactly as Django writes it, for instants compare as text."""
         return _as_text(moment)
@@ -157,6 +161,10 @@ class PostgresWords:
     def array_length(self, column: str) -> str:
         """How long the JSON array of a column is; nought for what is no array."""
         return f"CASE jsonb_typeof({column}) WHEN 'array' THEN jsonb_array_length({column}) ELSE 0 END"
+
+    def pairs(self, first: str, second: str) -> str:
+        """All rows' pairs of two columns as one JSON array, in no order."""
+        return f"COALESCE(json_agg(json_build_array({first}, {second})), '[]')::text"
 
     def instant(self, moment: datetime) -> Any:
         """An aware instant as a parameter."""
