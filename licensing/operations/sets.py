@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 import msgspec
 from django.db import DataError
@@ -108,6 +109,12 @@ class PostgresWords:
     least = "LEAST"
     same = "IS NOT DISTINCT FROM"
     json = "::jsonb"
+    # How many numbers for rows are drawn at once.
+    DRAWN = 256
+
+    def __init__(self) -> None:
+        # Numbers drawn and not taken yet, by connection and sequence.
+        self._drawn: WeakKeyDictionary[Any, dict[str, list[int]]] = WeakKeyDictionary()
 
     def among(self, kind: str) -> str:
         """The right side of `column IN …`; its one parameter comes from `members`."""
@@ -153,10 +160,24 @@ class PostgresWords:
     def ask_numbers(
         self, cursor: CursorWrapper, table: str, column: str, count: int
     ) -> Callable[[], list[int]]:
-        """So many numbers for rows of this transaction, from the column's sequence."""
+        """So many numbers for rows of this transaction, from the column's sequence.
+
+        Many are drawn at once, and what is left of them is kept with the connection: nobody else gets them.
+        """
         sequence = f"{table}_{column}_seq"
-        rows = ask(cursor, "SELECT nextval(%s::regclass) FROM generate_series(1, %s)", [sequence, count])
-        return lambda: [number for (number,) in rows()]
+        drawn = self._drawn.setdefault(cursor.db.connection, {}).setdefault(sequence, [])
+        if len(drawn) >= count:
+            taken, drawn[:] = drawn[:count], drawn[count:]
+            return lambda: taken
+        most = max(count, self.DRAWN)
+        rows = ask(cursor, "SELECT nextval(%s::regclass) FROM generate_series(1, %s)", [sequence, most])
+
+        def read() -> list[int]:
+            found = [number for (number,) in rows()]
+            drawn.extend(found[count:])
+            return found[:count]
+
+        return read
 
     def array_length(self, column: str) -> str:
         """How long the JSON array of a column is; nought for what is no array."""
