@@ -39,9 +39,10 @@ class Heads:
         start, end = data.find(b"\r\n"), data.find(_END)
         if not 0 < end - start <= LONGEST or (words := _words(data[:start])) is None:
             return None
-        fields, key = _split(data[start : end + 4])
+        fields, key = _split(data[start : end + len(_END)])
+        body = data[end + len(_END) :]
         head = self._kept.get(fields)
-        if head is None or head.length != len(data) - end - 4:
+        if head is None or head.length != len(body):
             return None
         method, target = words
         if head.length > longest_body(target):
@@ -49,26 +50,32 @@ class Heads:
         headers = head.headers.copy()
         if key is not None:
             headers[_KEY] = key
-        return Request(line, method, target, headers, data[end + 4 :], client, scheme)
+        return Request(line, method, target, headers, body, client, scheme)
 
     def keep(self, data: bytes, request: Request) -> None:
-        """Keep the head of a request, as the parser has read it; `data` is that and nothing else."""
+        """Keep the head of a request, as the parser has read it; another `may_follow` its data."""
         start, end = data.find(b"\r\n"), data.find(_END)
-        fields, key = _split(data[start : end + 4])
+        fields, key = _split(data[start : end + len(_END)])
         headers = request.headers.copy()
-        length = len(data) - end - 4
         if (
+            # Nor does it begin with anything else.
             _words(data[:start]) != (request.method, request.target)
             or end - start > LONGEST
-            or not request.is_kept
             or headers.pop(_KEY, None) != key
-            or length != len(request.body)
             or any(name in headers for name in _FRAMING)
         ):
             return
         if len(self._kept) >= MOST_KEPT:
             self._kept.clear()
-        self._kept[fields] = _Head(headers, length)
+        self._kept[fields] = _Head(headers, len(request.body))
+
+
+def may_follow(data: bytes, request: Request) -> bool:
+    """Whether another request may begin after `data`, in which this one was completed.
+
+    False where it cannot be told: the end of the head came before, or the body came in chunks.
+    """
+    return request.is_kept and len(data) == data.find(_END) + len(_END) + len(request.body)
 
 
 def _words(line: bytes) -> tuple[str, str] | None:

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import httptools
 
-from .heads import Heads
+from .heads import Heads, may_follow
 from .http import Line, Request, addressed
 
 # How much may come without one byte of a body: a head, the sizes of chunks, trailers.
@@ -57,6 +57,8 @@ class Incoming:
         self._unfit: Unfit | None = None
         # When something was last heard, and when the message under way began.
         self._heard = self._began = now
+        # Whether the parser has heard nothing since the last request.
+        self._is_between = True
         # How much of the message under way was heard since it began, or since its last part of a body.
         self._size = 0
         self._begin()
@@ -68,17 +70,17 @@ class Incoming:
             Unfit: it is no request, or none for us; nothing more is heard.
         """
         self._heard = now
-        if self._size:
-            self._read(data)
-            return
-        self._began = now
-        known = self._heads.request(data, self._line, self.client, self._scheme, self._longest_body)
-        if known is not None:
-            self.whole.append(known)
-            return
+        if not self._size:
+            self._began = now
+        if self._is_between:
+            known = self._heads.request(data, self._line, self.client, self._scheme, self._longest_body)
+            if known is not None:
+                self.whole.append(known)
+                return
         before = len(self.whole)
         self._read(data)
-        if len(self.whole) == before + 1 and not self._size:
+        self._is_between = len(self.whole) == before + 1 and may_follow(data, self.whole[-1])
+        if self._is_between:
             self._heads.keep(data, self.whole[-1])
 
     def is_too_slow(self, now: float) -> bool:

@@ -146,6 +146,24 @@ def test_nobody_can_tell_a_head_that_is_known_from_one_that_is_parsed(sent: list
         assert heard([request], heads) == heard(bytes([byte]) for byte in request)
 
 
-@given(st.lists(requests(), min_size=1, max_size=4))
-def test_nor_on_a_connection_on_which_more_than_one_comes(sent: list[bytes]) -> None:
-    assert heard(sent, warm(*sent)) == heard(bytes([byte]) for byte in b"".join(sent))
+# What may come between two requests, or be the beginning of the next.
+BETWEEN = [b"", b"\r\n", b"\r", b"\n", b"G", b"POST / HT", b"POST / HTTP/1.1\r\nHost: a\r\n"]
+
+
+@given(st.lists(st.tuples(requests(), st.sampled_from(BETWEEN)), min_size=1, max_size=4))
+def test_nor_on_a_connection_on_which_more_than_one_comes(sent: list[tuple[bytes, bytes]]) -> None:
+    pieces = [request + between for request, between in sent]
+    heads = warm(*[request for request, _ in sent])
+    assert heard(pieces, heads) == heard(bytes([byte]) for byte in b"".join(pieces))
+
+
+def test_after_the_last_request_there_is_none() -> None:
+    last = checkout(more="Connection: close\r\n")
+    assert heard([last, checkout()], warm(checkout())) == heard(bytes([byte]) for byte in last + checkout())
+
+
+@pytest.mark.parametrize("between", BETWEEN[2:5])
+def test_a_request_that_follows_a_byte_too_many_is_none(between: bytes) -> None:
+    heads = warm(checkout())
+    pieces = [checkout() + between, checkout("two")]
+    assert heard(pieces, heads) == heard(bytes([byte]) for byte in b"".join(pieces))
