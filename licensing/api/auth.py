@@ -72,12 +72,22 @@ def token_digest(authorization: str | None) -> str | None:
 
 def known_caller(digest: str) -> Caller | None:
     """The ERP client with this token's digest."""
-    row = (
-        ErpClient.objects.filter(token_sha256=digest)
-        .values_list("id", "name", "networks", "disabled_at")
-        .first()
+    return _callers(token_sha256=digest).get(digest)
+
+
+def all_callers() -> dict[str, Caller]:
+    """Every ERP client, by its token's digest."""
+    return _callers()
+
+
+def _callers(**which: str) -> dict[str, Caller]:
+    rows = ErpClient.objects.filter(**which).values_list(
+        "token_sha256", "id", "name", "networks", "disabled_at"
     )
-    return Caller(row[0], row[1], tuple(row[2]), row[3] is not None) if row else None
+    return {
+        digest: Caller(pk, name, tuple(networks), disabled_at is not None)
+        for digest, pk, name, networks, disabled_at in rows
+    }
 
 
 def admitted(caller: Caller | None, address: str) -> Caller:
@@ -85,9 +95,14 @@ def admitted(caller: Caller | None, address: str) -> Caller:
     if caller is None:
         wait = failed_tokens.count(address, time.monotonic())
         raise Refused("too_many_requests", retry_after=int(wait) + 1) if wait else Refused("token_invalid")
-    if caller.disabled or not within(caller.networks, address):
+    if not may_call(caller, address):
         raise Refused("client_not_allowed")
     return caller
+
+
+def may_call(caller: Caller, address: str) -> bool:
+    """Whether an ERP client may call, and from this address."""
+    return not caller.disabled and within(caller.networks, address)
 
 
 def within(networks: Sequence[str], address: str) -> bool:

@@ -47,7 +47,7 @@ class Front:
         self._tasks: set[asyncio.Task[None]] = set()
         self._callers = Callers()
         self._callers.look()
-        self._engine = Engine(loop, self._callers.now, self._callers.look)
+        self._engine = Engine(loop, self._callers.now, self._callers.read_clock)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
         self._relay = relay.Relay(
             int(os.environ["KEYMANAGER_PAGES_PORT"]), os.environ["KEYMANAGER_FRONT_SECRET"]
