@@ -124,6 +124,8 @@ def test_a_tab_leads_back_to_its_list_as_it_was_filtered(stocked: Demo, visit: A
     page.locator("#q").fill("axe")
     expect(page).to_have_url(re.compile("q=axe"))
     page.get_by_role("link", name="Events", exact=True).click()
+    # The link is on both pages, and on the one that is being left it clears the search.
+    page.wait_for_url("**/events")
     page.get_by_role("link", name="Refusals", exact=True).click()
     expect(page.locator("#q")).to_have_value("axe")
     page.get_by_role("link", name="Refusals", exact=True).click()
@@ -170,6 +172,7 @@ def test_a_passkey_is_added_and_lets_in_without_a_password(demo: Demo, stranger:
     page.wait_for_url("**/accounts/reauthenticate/**")
     page.locator("#id_password").fill(demo.told["admin"]["password"])
     page.locator("#id_password").press("Enter")
+    page.wait_for_url("**/webauthn/add/")  # and for its script
     page.get_by_label("Logs in without a password").check()
     page.locator("#mfa_webauthn_add").click()
     # The first passkey leads to the recovery codes, a later one to the list; to go on too soon cuts it off.
@@ -178,6 +181,7 @@ def test_a_passkey_is_added_and_lets_in_without_a_password(demo: Demo, stranger:
     expect(page.get_by_text("logs in without a password")).to_be_visible()
     page.goto(f"{portal}/accounts/logout/")
     page.get_by_role("button", name="Log out").last.click()
+    page.wait_for_url("**/accounts/login/**")
     page.get_by_role("button", name="Log in with a passkey").click()
     expect(page.locator(".tabs")).to_be_visible()
 
