@@ -21,8 +21,9 @@ def application() -> "Front":
 
     from .application import Front
 
-    logs.follow_level()
+    # Before anything connects: connections come from a pool, which is set up by the first of them.
     plan_once()
+    logs.follow_level()
     front = Front()
     # What is loaded now stays: the collector need not look through it again, and calls leave no cycles.
     gc.collect()
