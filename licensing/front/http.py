@@ -89,25 +89,27 @@ class Request:
     def written(self, status: int, fields: str, body: bytes = b"") -> bytes:
         """The bytes of an answer, for `line.send`; its headers as `fields_of` writes them."""
         if status in _BODYLESS:
-            return self._head(status, fields)
-        fields += f"content-length: {len(body)}\r\n" if body or self.method != "HEAD" else ""
-        return self._head(status, fields) + (b"" if self.method == "HEAD" else body)
+            return self._head(status, fields, "")
+        length = f"content-length: {len(body)}\r\n"
+        if self.method == "HEAD":
+            return self._head(status, fields, length if body else "")
+        return self._head(status, fields, length) + body
 
     def stream(self, status: int, headers: Headers) -> Stream:
         """Begin an answer whose length is not known."""
-        fields = fields_of(headers) + ("transfer-encoding: chunked\r\n" if self.is_new else "")
+        length = "transfer-encoding: chunked\r\n" if self.is_new else ""
         # An old caller learns by the connection's end where the answer ends.
         self.is_kept = self.is_kept and self.is_new
-        return self.line.send_first(self._head(status, fields), in_chunks=self.is_new)
+        return self.line.send_first(self._head(status, fields_of(headers), length), in_chunks=self.is_new)
 
     def fail(self) -> None:
         """Something of ours went wrong: say so, or break an answer off that was begun."""
         self.line.fail(self.written(500, "content-type: text/plain\r\n", b"Internal error.\n"))
 
-    def _head(self, status: int, fields: str) -> bytes:
+    def _head(self, status: int, fields: str, length: str) -> bytes:
         if self.is_kept is not self.is_new:
             fields += "connection: keep-alive\r\n" if self.is_kept else "connection: close\r\n"
-        return f"{_begun(status, int(time.time()))}{fields}\r\n".encode("latin-1")
+        return f"{_begun(status, int(time.time()))}{fields}{length}\r\n".encode("latin-1")
 
 
 def fields_of(headers: Headers) -> str:

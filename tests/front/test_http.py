@@ -82,7 +82,7 @@ def test_what_becomes_of_the_connection_is_said_where_the_version_does_not_tell(
     is_new: bool, is_kept: bool, said: bytes
 ) -> None:
     answer = written(request(is_new=is_new, is_kept=is_kept))
-    assert answer == b"HTTP/1.1 200 OK\r\nx-a: b\r\ncontent-length: 0\r\n" + said + b"\r\n"
+    assert answer == b"HTTP/1.1 200 OK\r\nx-a: b\r\n" + said + b"content-length: 0\r\n\r\n"
 
 
 @pytest.mark.parametrize("is_kept", [True, False])
@@ -91,7 +91,7 @@ def test_a_stream_comes_in_chunks_where_the_caller_knows_them(is_kept: bool) -> 
     asked.stream(200, [("x-a", "b")])
     line: Any = asked.line
     assert line.in_chunks == [True]
-    assert b"\r\ntransfer-encoding: chunked\r\n" in line.sent[0]
+    assert line.sent[0].endswith(b"transfer-encoding: chunked\r\n\r\n")
     assert (b"connection: close" in line.sent[0]) is not is_kept
 
 
