@@ -3,24 +3,28 @@
 On SQLite Django translates the placeholders of every statement anew and wraps every call for errors and
 signals; over the dozen short statements of a batch that is a third of their time. On PostgreSQL it merges
 parameters into the text, so that the server plans every statement anew; here they are prepared once. And it
-waits for every answer, each time with two changes of process; here statements go out one after another, and
-the batch waits where it reads (libpq, "Pipeline Mode").
+waits for every answer, each time with two changes of process; here statements go out together, and the batch
+waits where it reads (`pipeline`).
 """
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
+from django.db.transaction import TransactionManagementError
 
-from licensing.operations.sets import Rows
+from licensing.operations.sets import Row, Rows
 from licensing.operations.transactions import plain
 
 from .open_transaction import refuse_broken, within_block
+
+if TYPE_CHECKING:
+    from .pipeline import Answer
 
 _execute = sqlite3.Cursor.execute
 _executemany = sqlite3.Cursor.executemany
@@ -50,32 +54,48 @@ class SqliteCursor(CursorWrapper):
 
 
 class PostgresCursor(CursorWrapper):
-    """Within a pipeline: nothing waits but reading, and what fails is told by the next that waits.
+    """Nothing waits but reading, and what fails is told by the next that waits (`pipeline.Pipeline`)."""
 
-    Each statement is prepared when it is first run, and planned no more.
-    """
+    _last: "Answer"
 
     def __init__(self, database: Any) -> None:
-        super().__init__(None, database)
+        # Not loaded where nobody needs it.
+        from .pipeline import Pipeline
 
-    def execute(self, sql: str, params: Sequence[Any] = (), *, prepare: bool = True) -> None:  # type: ignore[override]
+        super().__init__(None, database)
+        self.pipeline = Pipeline(database.connection)
+
+    def execute(self, sql: str, params: Sequence[Any] = ()) -> None:  # type: ignore[override]
         """Send one statement; placeholders are `%s`."""
-        # A cursor for each: what it answers comes later, perhaps after the next was sent.
-        self.cursor = _postgres_cursor(self.db.connection)
-        self.cursor.execute(_with_numbers(sql), params, prepare=prepare)
+        self._last = self.pipeline.send(_with_numbers(sql), params)
 
     def ask(self, sql: str, params: Sequence[Any]) -> Rows:
         """Send one statement and give what waits for its rows (`operations.sets.ask`)."""
-        self.execute(sql, params)
-        rows: Rows = self.cursor.fetchall
-        return rows
+        return self.pipeline.send(_with_numbers(sql), params).rows
 
+    def fetchall(self) -> list[Row]:
+        """The rows of the last statement."""
+        return self._last.rows()
 
-def _postgres_cursor(connection: Any) -> Any:
-    import psycopg
+    def start(self) -> None:
+        """Let the server begin (`operations.sets.start`)."""
+        self.pipeline.start()
 
-    # One that takes PostgreSQL's own placeholders: psycopg would translate others each time.
-    return psycopg.RawCursor(connection)
+    @contextmanager
+    def beside_others(self) -> Iterator[None]:
+        """Whatever else asks the database, asks it after what was sent here."""
+
+        def settled(execute: Callable[..., Any], *asked: Any) -> Any:
+            self.pipeline.settle()
+            return execute(*asked)
+
+        try:
+            with self.db.execute_wrapper(settled):
+                yield
+                self.pipeline.settle()
+        except BaseException:
+            self.pipeline.give_up()
+            raise
 
 
 @contextmanager
@@ -106,8 +126,9 @@ def batch_cursor(cursor: CursorWrapper) -> Iterator[CursorWrapper]:
         if database.vendor == "sqlite":
             yield SqliteCursor(cursor.cursor, database)
         else:
-            with database.connection.pipeline():
-                yield PostgresCursor(database)
+            sending = PostgresCursor(database)
+            with sending.beside_others():
+                yield sending
 
 
 @contextmanager
@@ -116,13 +137,21 @@ def _pipelined(database: BaseDatabaseWrapper, sent: Callable[[], None]) -> Itera
 
     Where one of those fails, PostgreSQL passes over all that comes after it, and the commit too.
     """
-    with within_block(database), database.wrap_database_errors, database.connection.pipeline():
+    with within_block(database), database.wrap_database_errors:
         cursor = PostgresCursor(database)
-        cursor.execute("BEGIN", prepare=False)
-        yield cursor
-        refuse_broken(database)
-        cursor.execute("COMMIT", prepare=False)
-        sent()
+        cursor.execute("BEGIN")
+        with cursor.beside_others():
+            yield cursor
+            refuse_broken(database)
+            end = cursor.pipeline.send("COMMIT", ())
+            cursor.pipeline.begin_to_settle()
+            try:
+                sent()
+            finally:
+                cursor.pipeline.end_settling()
+            # PostgreSQL rolls back without a word of error where one within the block was passed over.
+            if end.tag != "COMMIT":
+                raise TransactionManagementError("an error within the block was passed over")
 
 
 @lru_cache(maxsize=128)

@@ -24,6 +24,4 @@ def plan_once() -> None:
     database = connections.databases[DEFAULT_DB_ALIAS]
     if database["ENGINE"] == "django.db.backends.postgresql":
         options = database["OPTIONS"]
-        # Django has none prepared: not even a statement that asks for it.
-        options["prepare_threshold"] = 5
         options["options"] = " ".join([options["options"], *(f"-c {n}={v}" for n, v in PREPARED.items())])

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
-from uuid import UUID
 from weakref import WeakKeyDictionary
 
 import msgspec
@@ -198,7 +197,7 @@ class PostgresWords:
 
     def read_id(self, value: Any) -> str:
         """A lease's id as hex text."""
-        return value.hex if isinstance(value, UUID) else str(value)
+        return str(value).replace("-", "")
 
 
 def _array(values: Iterable[Any]) -> str:
@@ -246,6 +245,13 @@ def ask(cursor: CursorWrapper, sql: str, params: Sequence[Any]) -> Rows:
     cursor.execute(sql, params)
     found = cursor.fetchall()
     return lambda: found
+
+
+def start(cursor: CursorWrapper) -> None:
+    """Let the database begin with what was sent so far, while more is prepared; elsewhere that is done."""
+    begin = getattr(cursor, "start", None)
+    if begin is not None:
+        begin()
 
 
 def words_of(cursor: CursorWrapper) -> Words:

@@ -11,7 +11,7 @@ from .heartbeat import begin_return
 from .lease_values import CheckoutRequest, LeaseCall
 from .locking import lock_ahead
 from .seat_changes import SeatChanges
-from .sets import Rows
+from .sets import Rows, start
 from .terms import Terms
 
 
@@ -40,6 +40,7 @@ class Turnover:
             self._give_back = begin_return(self._cursor, self._returns, self._changes)
         if self._requests:
             self._checkouts = Checkouts(self._cursor, self._requests, self._terms, now, self._changes)
+        start(self._cursor)
 
     def lock(self, clock: Callable[[], datetime]) -> Rows:
         """Ask for the locks of all modules that will be touched (`lock_ahead`); read the rows to wait."""
@@ -57,6 +58,7 @@ class Turnover:
             Overtaken: what was read is no longer so.
         """
         returned = self._give_back(now)
+        start(self._cursor)
         given = self._checkouts.carry_out(now) if self._checkouts is not None else []
         self._changes.store(self._cursor)
         return returned, given
