@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from licensing.operations.errors import Refused
+from licensing.operations.transactions import RETRY_AFTER_SECONDS, Contended
 
 from .crowd import Crowd, Returning
 from .outcomes import Failed, Foresee, carried_out, commit_error, nothing
@@ -71,7 +72,7 @@ class GroupCommit(Generic[Work, Outcome]):
         patiently: the same on a thread of its own, commit and all, waiting as long as the database lets it.
             What it is given beside the works it may tell the outcomes that it is committing.
         note: told on the loop's thread of each batch that is done, before anybody else is; the last argument
-            says whether it was carried out at once.
+            says whether it was carried out at once. Must not raise.
         most_waiting: how many works may wait; beyond them a call is refused at once.
         most_in_batch: how many share a transaction.
         writers: how many batches may be under way at once on threads.
@@ -113,7 +114,7 @@ class GroupCommit(Generic[Work, Outcome]):
             Refused: `unavailable` when too many wait: an early no is better than a late time-out.
         """
         if len(self._waiting) >= self._most_waiting:
-            raise Refused("unavailable", retry_after=1)
+            raise Refused("unavailable", retry_after=RETRY_AFTER_SECONDS)
         self._waiting.append((work, asker))
         self._schedule()
 
@@ -195,8 +196,7 @@ class GroupCommit(Generic[Work, Outcome]):
         error: Exception | None,
     ) -> None:
         if error is None:
-            self._note(works, carried.outcomes, True)
-            self._deliver(batch, carried.outcomes)
+            self._deliver(batch, works, carried.outcomes, at_once=True)
         else:
             logger.warning("a batch of %d lease calls could not be committed: %s", len(works), error)
             self._hand_over(batch, works)
@@ -224,23 +224,45 @@ class GroupCommit(Generic[Work, Outcome]):
         outcomes: Sequence[Outcome | Failed | Refused],
     ) -> None:
         self._writing -= 1
-        self._note(works, outcomes, False)
-        self._deliver(batch, outcomes)
+        self._deliver(batch, works, outcomes, at_once=False)
+        if all(_is_unavailable(outcome) for outcome in outcomes):
+            self._refuse_waiting()
         if self._at_once is None:
             self._returning.answered(len(batch), len(self._waiting))
         self._schedule()
 
+    def _refuse_waiting(self) -> None:
+        """Whoever came while the database could not be had need not find that out for as long once more."""
+        waiting, self._waiting = self._waiting, deque()
+        for _, asker in waiting:
+            _tell(asker, Refused("unavailable", retry_after=RETRY_AFTER_SECONDS))
+
     def _deliver(
         self,
         batch: "Batch[Work, Outcome]",
+        works: list[Work],
         outcomes: Sequence[Outcome | Failed | Refused],
+        *,
+        at_once: bool,
     ) -> None:
+        self._note(works, outcomes, at_once)
         for (_, asker), outcome in zip(batch, outcomes, strict=True):
-            try:
-                asker.tell(outcome)
-            except Exception:
-                # Its neighbours wait for theirs.
-                logger.exception("the outcome of a lease call could not be told")
+            _tell(asker, outcome)
+
+
+def _is_unavailable(outcome: object) -> bool:
+    """Whether the database could not be had."""
+    return (
+        isinstance(outcome, Refused) and outcome.code == "unavailable" and not isinstance(outcome, Contended)
+    )
+
+
+def _tell(asker: Asker[Outcome], outcome: Outcome | Failed | Refused) -> None:
+    try:
+        asker.tell(outcome)
+    except Exception:
+        # Its neighbours wait for theirs.
+        logger.exception("the outcome of a lease call could not be told")
 
 
 def _prepare(batch: "Batch[Work, Outcome]", outcomes: Sequence[Outcome]) -> None:

@@ -17,7 +17,7 @@ from .batch import Batches, Done, Kind, Work
 from .checkpoint import Checkpoints
 from .commit import Asker, GroupCommit
 from .outcomes import Failed
-from .recent import Recent
+from .recent import AHEAD, Recent
 
 logger = logging.getLogger(__name__)
 Outcome = Done | Failed | Refused
@@ -40,12 +40,14 @@ class Engine:
         clock: Callable[[], datetime],
         changed: Callable[[], None] = lambda: None,
     ) -> None:
+        self._clock = clock
         self._recent: Recent | None = None
         self._checkpoints: Checkpoints | None = None
         self._renewal: threading.Thread | None = None
         batches = Batches(clock, changed)
         alone = connection.vendor == "sqlite"
         if alone:
+            _carefully("leases renewed first: %d", lambda: leases.renew_promised(clock(), AHEAD))
             self._renewal = threading.Thread(target=_renew_live, args=(clock,), name="renewal", daemon=True)
             self._renewal.start()
             self._recent = batches.recent = Recent(loop, batches.others, clock, self._write)
@@ -74,6 +76,9 @@ class Engine:
         """Let the batch under way end and write what was promised; nothing new is carried out."""
         promises = self._recent.take() if self._recent is not None else ()
         self._group.close([Work(Kind.PROMISES, promises)] if promises else [])
+        if self._recent is not None:
+            # All is written that was promised: none of those is for the next start to renew.
+            _carefully("leases ended at the end: %d", lambda: leases.expire_overdue(self._clock()))
         if self._checkpoints is not None:
             self._checkpoints.stop()
         if self._renewal is not None:
@@ -84,27 +89,39 @@ class Engine:
 
         What a thread did may have been overtaken by the time at which it is told: that is only forgotten.
         """
-        recent = self._recent
-        if recent is None:
+        if self._recent is None:
             return
-        for work, done in zip(works, outcomes, strict=True):
-            match work.kind:
-                case Kind.CHECKOUT | Kind.HEARTBEAT:
-                    lease = _lease_of(done) if at_once else None
-                    if lease is not None:
-                        recent.keep(work.call.client_id, lease)
-                    elif work.kind is Kind.HEARTBEAT:
-                        recent.forget(work.call.lease_id)
-                case Kind.RETURN:
-                    recent.forget(work.call.lease_id)
-                case Kind.PROMISES if not at_once:
-                    recent.forget(*[promise.lease_id for promise in work.call])
+        try:
+            _note(self._recent, works, outcomes, at_once)
+        except Exception:
+            logger.exception("what became of %d lease calls could not be kept", len(works))
+            self._recent.forget_all()
 
     def _write(self, promises: Sequence[Promise], tell: Callable[[bool], None]) -> None:
         try:
             self._group.submit(Work(Kind.PROMISES, promises), _Promised(tell))
         except Refused:
             tell(False)
+
+
+def _note(recent: Recent, works: Sequence[Work], outcomes: Sequence[Outcome], at_once: bool) -> None:
+    ended: list[str] = []
+    for work, done in zip(works, outcomes, strict=True):
+        match work.kind:
+            case Kind.CHECKOUT | Kind.HEARTBEAT:
+                lease = _lease_of(done) if at_once else None
+                if lease is not None:
+                    recent.keep(work.call.client_id, lease)
+                elif work.kind is Kind.HEARTBEAT:
+                    recent.forget(work.call.lease_id)
+            case Kind.RETURN:
+                ended.append(work.call.lease_id)
+            case Kind.LOOK if (lease := _lease_of(done)) is None or lease.state != "active":
+                ended.append(work.call.lease_id)
+            case Kind.PROMISES if not at_once:
+                recent.forget(*[promise.lease_id for promise in work.call])
+    # Whatever order they came in: a batch carries heartbeats out before returns.
+    recent.forget(*ended)
 
 
 class _Promised:
@@ -136,9 +153,14 @@ def _lease_of(done: Outcome) -> HeldLease | None:
 def _renew_live(clock: Callable[[], datetime]) -> None:
     """Beside the first calls: tens of thousands of leases take seconds."""
     try:
-        logger.info("live leases renewed at the start: %d", leases.renew_live(clock()))
-    except (Refused, DatabaseError) as error:
-        # They go on until the ends that are written down.
-        logger.warning("live leases could not be renewed at the start: %s", error)
+        _carefully("live leases renewed: %d", lambda: leases.renew_live(clock))
     finally:
         connection.close()
+
+
+def _carefully(told: str, work: Callable[[], int]) -> None:
+    try:
+        logger.info(told, work())
+    except (Refused, DatabaseError) as error:
+        # They go on until the ends that are written down.
+        logger.warning("%s: %s", told.partition(":")[0], error)

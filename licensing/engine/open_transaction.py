@@ -1,5 +1,6 @@
 """Transactions that Django's `atomic` cannot hold: it begins and commits at once, and on one thread."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -73,8 +74,14 @@ class OpenTransaction:
 
     def commit(self) -> None:
         """Commit, on whichever thread; where that fails nothing is kept."""
+        own = self._database.connection
         try:
-            self._database.connection.commit()
+            own.commit()
         except BaseException:
-            self._database.connection.rollback()
+            try:
+                own.rollback()
+            except sqlite3.Error:
+                # It would hold the write lock for ever: Django is to make another.
+                own.close()
+                self._database.connection = None
             raise

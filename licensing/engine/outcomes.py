@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NoReturn, TypeVar
 
 from licensing.operations.errors import Refused
+from licensing.operations.transactions import Contended
 
 logger = logging.getLogger(__name__)
 
@@ -45,12 +46,16 @@ def carried_out(
 ) -> Sequence[Outcome | Failed | Refused]:
     """The outcomes of a batch. One that fails as a whole is done again work by work, each on its own.
 
+    So is one that was overtaken again and again: one of its works may be what provokes that.
+
     A failure that is no `Exception` (memory, an interpreter that ends) ends the process: whoever watches
     it starts it anew, and no call hangs for ever.
     """
     try:
         return work_out(works, foresee)
     except Refused as refused:
+        if len(works) > 1 and isinstance(refused, Contended):
+            return [outcome for work in works for outcome in carried_out(work_out, [work])]
         return [refused for _ in works]
     except Exception as error:
         if len(works) == 1:

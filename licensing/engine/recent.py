@@ -16,10 +16,13 @@ import asyncio
 import logging
 from collections.abc import Callable, Hashable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import islice
 
+from msgspec.structs import replace
+
 from licensing.operations.heartbeat import Beating, beating
-from licensing.operations.lease_values import HeldLease, Promise
+from licensing.operations.lease_values import Checkout, HeldLease, Promise
 
 logger = logging.getLogger(__name__)
 
@@ -91,6 +94,18 @@ class Recent:
         kept = self._kept.get(promise.lease_id)
         return kept is not None and promise.until < kept.limit
 
+    def bring_up_to_date(self, done: Checkout) -> None:
+        """A lease that is told again is told with the end that its last heartbeat was."""
+        if done.replayed:
+            done.make = partial(self._as_told, done.make)
+
+    def _as_told(self, make: Callable[[], HeldLease]) -> HeldLease:
+        lease = make()
+        kept = self._kept.get(lease.id)
+        if kept is None or lease.state != "active" or lease.expires_at >= kept.expires_at:
+            return lease
+        return replace(lease, expires_at=kept.expires_at, last_seen_at=kept.last_seen_at)
+
     def compare(self) -> None:
         """Forget everything if anybody else may have changed a lease since the last comparison.
 
@@ -105,6 +120,7 @@ class Recent:
         """A batch gave the lease or carried out its heartbeat, at once, and committed that."""
         kept = beating(client_id, lease)
         if kept is None:
+            self._kept.pop(lease.id, None)
             return
         if len(self._kept) >= MOST_KEPT:
             self._kept.clear()
@@ -114,6 +130,10 @@ class Recent:
         """A batch did something else with these leases."""
         for lease_id in lease_ids:
             self._kept.pop(lease_id, None)
+
+    def forget_all(self) -> None:
+        """Nothing that is kept counts any more; what was promised does."""
+        self._kept.clear()
 
     def _look(self) -> datetime:
         # What is looked up once holds for all calls of this turn of the loop: all had arrived by then.

@@ -4,6 +4,8 @@ import logging
 import secrets
 from time import monotonic
 
+from django.db import Error as DatabaseError
+
 from licensing.api import latency, leases, router
 from licensing.api.auth import Caller
 from licensing.api.exchange import Answer, problem
@@ -13,6 +15,7 @@ from licensing.engine.batch import Done, Kind, Work
 from licensing.engine.engine import Engine, Outcome
 from licensing.engine.outcomes import Failed
 from licensing.operations.errors import Refused
+from licensing.operations.transactions import unavailable
 
 from . import lease_log
 from .http import Request
@@ -97,6 +100,9 @@ class LeaseExchange:
 
     def fail(self, error: Exception) -> None:
         """Answer with a refusal, or with the number of an incident."""
+        if isinstance(error, DatabaseError):
+            logger.error("the database failed during a lease call (%s): %s", NAMES[self._kind], error)
+            error = unavailable()
         if not isinstance(error, Refused):
             incident = secrets.token_hex(6)
             logger.error("incident %s during a lease call (%s)", incident, NAMES[self._kind], exc_info=error)

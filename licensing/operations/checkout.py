@@ -80,7 +80,7 @@ class Checkouts:
         """Ask for the leases that were given for the requests' keys."""
         self._asked_at, self._ids = now, _ids_for(self._requests, now)
         of_keys = zip(self._requests, self._ids, strict=True)
-        ids = [one for request, both in of_keys if request.idempotency_key is not None for one in both]
+        ids = [one for request, all_ids in of_keys if request.idempotency_key is not None for one in all_ids]
         self._known = ask_repeated(self._cursor, ids)
 
     def _ask_stock(self) -> None:
@@ -97,11 +97,11 @@ def _offers_of(codes: Iterable[str], terms: Terms) -> list[Offer]:
 
 
 def _ids_for(requests: Sequence[CheckoutRequest], now: datetime) -> list[Ids]:
-    """Of each request the id that its lease gets, and the one that it may have got before."""
+    """Of each request the id that its lease gets, and those that it may have got at another time."""
     keys = [(r.client_id, r.idempotency_key) for r in requests if r.idempotency_key is not None]
     of_keys = iter(ids_of_keys(keys, now))
     drawn = iter(new_ids(len(requests) - len(keys)))
-    return [next(of_keys) if r.idempotency_key is not None else (next(drawn), "") for r in requests]
+    return [next(of_keys) if r.idempotency_key is not None else (next(drawn),) for r in requests]
 
 
 @dataclass(slots=True)

@@ -15,12 +15,15 @@ from licensing.models.sealed import secret_for
 
 # For so long a repeated call gets the same lease (contract, lease-api.md).
 REMEMBERED = timedelta(hours=24)
+# Portal time may be set back by a contact, and two nodes' clocks differ: so far before the end of a period a
+# lease may have been given in the next one already.
+SET_BACK = timedelta(hours=1)
 _FREE_BITS = (1 << 128) - 1 & ~(0xF << 76) & ~(0x3 << 62)
 _VERSION_4 = 0x4 << 76 | 0x2 << 62
 
 
-# The id that a lease gets for an idempotency key now, and the one that it had got before.
-Ids = tuple[str, str]
+# The id that a lease gets for an idempotency key now, and those that it may have got at another time.
+Ids = tuple[str, ...]
 
 
 def new_ids(count: int) -> list[str]:
@@ -33,21 +36,24 @@ def new_ids(count: int) -> list[str]:
 
 
 def ids_of_keys(keys: Iterable[tuple[int, str]], now: datetime) -> list[Ids]:
-    """Of each ERP client and its idempotency key: the id that a lease for it gets, and the one before.
+    """Of each ERP client and its idempotency key: the id that a lease for it gets, and those of other times.
 
     A lease as old as `REMEMBERED` was given in an earlier period than `now` is in: a key that is used again
     after that time gets another id.
     """
     period = period_of(now)
     secret = secret_for("lease ids")
-    begun, present, past = _begun(secret), _period_bits(secret, period), _period_bits(secret, period - 1)
+    begun, others = _begun(secret), [period - 1]
+    if period_of(now + SET_BACK) != period:
+        others.append(period + 1)
+    present, *besides = [_period_bits(secret, one) for one in (period, *others)]
     found = []
     for client_id, key in keys:
         ours = begun.copy()
         # The idempotency key comes last: what is before it has no blank, so no two read the same.
         ours.update(f"key {client_id} {key}".encode())
         bits = _uuid(ours.digest())
-        found.append((f"{bits ^ present:032x}", f"{bits ^ past:032x}"))
+        found.append((f"{bits ^ present:032x}", *[f"{bits ^ other:032x}" for other in besides]))
     return found
 
 

@@ -6,12 +6,13 @@ lease engine hands the same operations many calls at once; a page or a command h
 What ends a lease here raises the installation's version: the engine may keep the lease in memory.
 """
 
-from collections.abc import Collection, Sequence
-from datetime import datetime
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
 
 from django.db.backends.utils import CursorWrapper
+from django.db.models import QuerySet
 
 from licensing.models import Lease, Role
 
@@ -30,6 +31,7 @@ from .lease_values import (
     Program,
     Promise,
     hex_of,
+    id_of,
 )
 from .terms import read_terms
 from .transactions import in_transaction
@@ -56,6 +58,7 @@ __all__ = [
     "look",
     "release",
     "renew_live",
+    "renew_promised",
     "return_leases",
 ]
 
@@ -126,26 +129,48 @@ def _release(cursor: CursorWrapper, ids: Sequence[str], now: datetime, actor: Ac
     return len(ended)
 
 
-def renew_live(now: datetime) -> int:
+def renew_live(clock: Callable[[], datetime]) -> int:
     """Give every live lease a fresh inactivity time, within its bounds. Gives the number of live leases.
 
-    For the start of an engine: one that died may have promised so much and not written it down, and while
-    none ran no program could send its heartbeat. Those that would end first come first.
+    For the start of an engine: while none ran no program could send its heartbeat. Those that would end first
+    come first.
+
+    Args:
+        clock: portal time; that of the start is past when the last ones have their turn.
 
     Raises:
         Refused: `unavailable`.
     """
-    rows = Lease.objects.filter(ended_at=None, expires_at__gt=now).order_by("expires_at")
-    live = list(rows.values_list("id", flat=True))
-    for start in range(0, len(live), AT_ONCE):
-        in_transaction(partial(_renew, live[start : start + AT_ONCE], now))
-    return len(live)
+    return _renewed(Lease.objects.filter(expires_at__gt=clock()), clock, timedelta(0))
 
 
-def _renew(ids: Sequence[UUID], now: datetime, cursor: CursorWrapper) -> None:
-    terms = read_terms()
-    promises = [Promise(str(lease_id), now + terms.inactivity) for lease_id in ids]
-    reckon(cursor, [promise.key for promise in promises], terms, now, promises)
+def renew_promised(now: datetime, ahead: timedelta) -> int:
+    """The same for leases whose end came at most `ahead` ago, and that nobody has ended. Gives their number.
+
+    For the start of an engine, before it answers: one that died may have promised them so much more than is
+    written. Nobody was told that they had ended: whoever tells that writes it down.
+
+    Raises:
+        Refused: `unavailable`.
+    """
+    rows = Lease.objects.filter(expires_at__gt=now - ahead, expires_at__lte=now)
+    return _renewed(rows, lambda: now, ahead)
+
+
+def _renewed(rows: QuerySet[Lease], clock: Callable[[], datetime], ahead: timedelta) -> int:
+    ids = list(rows.filter(ended_at=None).order_by("expires_at").values_list("id", flat=True))
+    for start in range(0, len(ids), AT_ONCE):
+        in_transaction(partial(_renew, [key.hex for key in ids[start : start + AT_ONCE]], clock, ahead))
+    return len(ids)
+
+
+def _renew(
+    ids: Sequence[str], clock: Callable[[], datetime], ahead: timedelta, cursor: CursorWrapper
+) -> None:
+    terms, rows = read_terms(), read_leases(cursor, ids, lock=True)
+    now = clock()
+    renewed = [key for key, row in rows.items() if row.expires_at > now - ahead]
+    reckon(cursor, ids, terms, now, [Promise(id_of(key), now + terms.inactivity) for key in renewed])
 
 
 def expire_overdue(now: datetime) -> int:

@@ -32,6 +32,10 @@ class Overtaken(Exception):
     """What was read before the locks is no longer so: do it all again."""
 
 
+class Contended(Refused):
+    """`unavailable`, though the database can be had: each attempt was overtaken."""
+
+
 @contextmanager
 def plain(*, is_outermost: bool) -> Iterator[CursorWrapper]:
     """Django's own cursor, in a transaction."""
@@ -59,7 +63,7 @@ def in_transaction(work: Callable[[CursorWrapper], Result], opened: Opened = pla
             if isinstance(error, DataError) and getattr(error.__cause__, "sqlstate", None) != OVERTAKEN:
                 raise
             if attempt == ATTEMPTS - 1:
-                raise unavailable() from error
+                raise Contended("unavailable", retry_after=RETRY_AFTER_SECONDS) from error
         except (OperationalError, InterfaceError) as error:
             _refuse_unless_worth_another_try(error, attempt)
     raise AssertionError("the last attempt returns or raises")
@@ -78,6 +82,13 @@ def _our_turn() -> Iterator[None]:
         raise unavailable()
 
 
+def _waited_for(error: Exception) -> bool:
+    """Whether there was no connection to lose: its pool has waited for one as long as anybody may."""
+    from psycopg_pool import PoolTimeout
+
+    return isinstance(error.__cause__, PoolTimeout)
+
+
 def unavailable() -> Refused:
     """The refusal of a call that the database cannot serve now."""
     return Refused("unavailable", retry_after=RETRY_AFTER_SECONDS)
@@ -87,7 +98,7 @@ def _refuse_unless_worth_another_try(error: Exception, attempt: int) -> None:
     state = getattr(error.__cause__, "sqlstate", None)
     if state in _ASKS_AGAIN and attempt < ATTEMPTS - 1:
         return
-    lost = connection.vendor == "postgresql" and state not in _BUSY
+    lost = connection.vendor == "postgresql" and state not in _BUSY and not _waited_for(error)
     connection.close()
     if lost and attempt == 0:
         return

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from django.db.backends.utils import CursorWrapper
+from msgspec.structs import replace
 
 from .actors import PORTAL, Actor
 from .endings import Ending, end_leases
@@ -13,7 +14,7 @@ from .lease_rows import LeaseRow, encode, read_leases, write_withdrawn
 from .lease_values import Promise, id_of
 from .seats import Place
 from .sets import words_of
-from .standing import Standing, read_seats, stand
+from .standing import Seats, Standing, read_seats, stand
 from .terms import Terms
 
 EDITED = "database edited"
@@ -52,11 +53,13 @@ def reckon(
     if not ids:
         return 0
     rows = {key: row for key, row in read_leases(cursor, ids, lock=True).items() if row.ended_at is None}
+    seats = read_seats(cursor, rows)
     for promise in promises:
         if (promised := rows.get(promise.key)) is not None:
+            if promise.heard_at is not None and promise.until > promised.expires_at:
+                seats[promise.key] = _later(cursor, promised, seats.get(promise.key, []), promise.until)
             promised.expires_at = max(promised.expires_at, promise.until)
             promised.last_seen_at = max(promised.last_seen_at, promise.heard_at or promised.last_seen_at)
-    seats = read_seats(cursor, rows)
     verdicts = {key: stand(row, seats.get(key, []), terms, now, row.expires_at) for key, row in rows.items()}
     carry_out(cursor, rows, verdicts, now)
     if any(isinstance(verdict, Ending) or verdict.marks for verdict in verdicts.values()):
@@ -116,8 +119,20 @@ def _go_on(
             _mark(cursor, rows[lease_id], go.marks)
 
 
+def _later(cursor: CursorWrapper, row: LeaseRow, seats: Seats, until: datetime) -> Seats:
+    """Seats that were taken away at the end written of their lease: a heartbeat had been told a later one.
+
+    They end at the lease's end of that moment (contract, lease-api.md).
+    """
+    marks = {seat.place: until for seat in seats if seat.ends_at == row.expires_at}
+    if not marks:
+        return seats
+    _mark(cursor, row, marks)
+    return [replace(seat, ends_at=until) if seat.place in marks else seat for seat in seats]
+
+
 def _mark(cursor: CursorWrapper, row: LeaseRow, marks: Mapping[Place, datetime]) -> None:
-    """Mark seats as taken away whose marks were edited away."""
+    """Mark seats as taken away: when each ends."""
     words = words_of(cursor)
     for (key_id, code), ends_at in marks.items():
         row.withdrawn[code] = ends_at

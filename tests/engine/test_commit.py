@@ -15,6 +15,7 @@ from licensing.engine.commit import SMALL, Busy, GroupCommit, Uncommitted
 from licensing.engine.crowd import FEW, IDLE_TURNS, MOST_TURNS, Crowd, Returning
 from licensing.engine.outcomes import Failed
 from licensing.operations.errors import Refused
+from licensing.operations.transactions import Contended
 from tests.engine.asking import Asked, submitted
 
 
@@ -382,6 +383,45 @@ def test_a_database_that_stays_locked_refuses_the_whole_batch() -> None:
         engine = GroupCommit(asyncio.get_running_loop(), None, locked)
         outcomes = await asyncio.gather(submitted(engine, 1), submitted(engine, 2))
         assert [outcome.code for outcome in outcomes if isinstance(outcome, Refused)] == ["unavailable"] * 2
+
+    run(story)
+
+
+def test_who_came_while_the_database_stayed_locked_need_not_wait_for_it_as_long_once_more() -> None:
+    async def story() -> None:
+        batches: list[list[int]] = []
+        free = threading.Event()
+
+        def locked(works: Sequence[int], _foresee: object = None) -> list[int]:
+            batches.append(list(works))
+            free.wait(10)
+            raise Refused("unavailable", retry_after=1)
+
+        engine = GroupCommit(asyncio.get_running_loop(), None, locked)
+        first = submitted(engine, 1)
+        while not batches:
+            await asyncio.sleep(0.001)
+        later = submitted(engine, 2)
+        free.set()
+        outcomes = await asyncio.gather(first, later)
+        assert [outcome.code for outcome in outcomes if isinstance(outcome, Refused)] == ["unavailable"] * 2
+        assert batches == [[1]]
+
+    run(story)
+
+
+def test_one_call_that_is_overtaken_for_ever_takes_no_other_with_it() -> None:
+    async def story() -> None:
+        def overtaken(works: Sequence[int], _foresee: object = None) -> list[int]:
+            if 2 in works:
+                raise Contended("unavailable", retry_after=1)
+            return doubled(works)
+
+        engine = GroupCommit(asyncio.get_running_loop(), None, overtaken)
+        first, second, third = await asyncio.gather(*(submitted(engine, work) for work in (1, 2, 3)))
+        assert (first, third) == (2, 6)
+        assert isinstance(second, Refused)
+        assert second.code == "unavailable"
 
     run(story)
 

@@ -1,5 +1,6 @@
 """A transaction that one thread writes and another commits."""
 
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
@@ -94,3 +95,30 @@ def test_a_commit_that_fails_keeps_nothing_and_leaves_the_connection_usable(
         opened.commit()
     make_event("two")
     assert seen_elsewhere() == {"two"}
+
+
+class Broken:
+    """A connection of which nothing more can be had."""
+
+    def __init__(self) -> None:
+        self.is_closed = False
+
+    def commit(self) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    rollback = commit
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def test_a_connection_that_cannot_even_roll_back_is_replaced(database: BaseDatabaseWrapper) -> None:
+    opened, good, broken = OpenTransaction(database), database.connection, Broken()
+    database.connection = broken
+    with pytest.raises(sqlite3.OperationalError):
+        opened.commit()
+    assert broken.is_closed
+    assert database.connection is None
+    good.close()
+    make_event("one")
+    assert seen_elsewhere() == {"one"}

@@ -125,6 +125,86 @@ async def written(heard: HeldLease) -> None:
     pytest.fail("nothing was written")
 
 
+def test_seat_taken_away_ends_when_the_last_heartbeat_was_told_though_that_was_not_written(
+    portal: Portal,
+) -> None:
+    async def story(on: Play) -> None:
+        on.clock[0] += 25 * SECOND
+        heard = await on.at_once()
+        assert heard is not None
+        assert stored(on.lease_id).expires_at < heard.expires_at
+        elsewhere(lambda: portal.accept(KEY, [module("KADRY", 1)], now=on.clock[0]))
+        for _ in range(2):
+            later = await on.beat()
+            assert (later.expires_at, later.withdrawn) == (heard.expires_at, ("HANDEL",))
+        assert elsewhere(lambda: Seat.objects.get(lease__id=on.lease_id).ends_at) == heard.expires_at
+
+    play(portal, story)
+
+
+def test_fresh_time_at_a_start_moves_no_seat_that_was_taken_away(portal: Portal) -> None:
+    async def story(on: Play) -> None:
+        elsewhere(lambda: portal.accept(KEY, [module("KADRY", 1)], now=NOW))
+        elsewhere(lambda: leases.renew_live(lambda: NOW + SECOND))
+        assert (await on.beat()).expires_at == NOW + INACTIVITY
+
+    play(portal, story)
+
+
+@pytest.mark.parametrize("first", [Kind.RETURN, Kind.HEARTBEAT])
+def test_lease_that_is_returned_beside_a_heartbeat_is_kept_no_longer(portal: Portal, first: Kind) -> None:
+    async def story(on: Play) -> None:
+        # Too far ahead for memory: both are carried out, in one batch.
+        on.clock[0] += timedelta(seconds=600)
+        second = Kind.HEARTBEAT if first is Kind.RETURN else Kind.RETURN
+        await asyncio.gather(on.call(first), on.call(second), return_exceptions=True)
+        assert stored(on.lease_id).ended_reason == "returned"
+        with pytest.raises(Refused, match="lease_ended"):
+            await on.beat()
+
+    play(portal, story)
+
+
+def test_lease_that_is_told_again_has_the_end_that_its_last_heartbeat_was_told(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As where very many promises wait: then those of other leases are not written ahead of a checkout.
+    monkeypatch.setattr(Recent, "write_ahead", lambda *_given: None)
+    portal.accept(KEY, [module("HANDEL", 5)])
+    client = make_client()
+    work = Work(Kind.CHECKOUT, request(client, "HANDEL", idempotency_key="once"))
+    clock = [NOW]
+
+    async def story() -> None:
+        engine = Engine(asyncio.get_running_loop(), lambda: clock[0])
+        given = (await submitted(engine, work)).outcome.lease
+        clock[0] += SECOND
+        heard = engine.heartbeat(client.pk, given.id)
+        assert heard is not None
+        again = (await submitted(engine, work)).outcome
+        assert (again.replayed, again.lease.id) == (True, given.id)
+        assert again.lease.expires_at == heard[0].expires_at == NOW + SECOND + INACTIVITY
+        engine.close()
+        connection.close()
+
+    asyncio.run(story())
+
+
+def test_what_cannot_be_kept_is_forgotten_and_everybody_answered(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_given: object) -> None:
+        raise ZeroDivisionError
+
+    async def story(on: Play) -> None:
+        monkeypatch.setattr(Recent, "keep", fail)
+        on.clock[0] += timedelta(seconds=600)
+        assert (await on.call(Kind.HEARTBEAT)).state == "active"
+        assert await on.at_once() is None
+
+    play(portal, story)
+
+
 def test_second_heartbeat_is_answered_from_memory_and_written_with_the_next_call(portal: Portal) -> None:
     async def story(on: Play) -> None:
         on.clock[0] += SECOND

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 
 from licensing.api.auth import Caller
 from licensing.engine.batch import Done, Work
@@ -51,6 +52,14 @@ def goes_on(until: Any = NOW + SECOND) -> Done:
 
 def reply(line: Line) -> Reply:
     return line.reply.result(0)
+
+
+@pytest.mark.parametrize("outcome", [OperationalError("gone"), Failed(OperationalError("gone"))])
+def test_a_database_that_fails_is_unavailable_and_no_incident(outcome: Any) -> None:
+    call, line = asked()
+    call.tell(outcome) if isinstance(outcome, Failed) else call.fail(outcome)
+    assert (reply(line).status, reply(line).code) == (503, "unavailable")
+    assert reply(line).headers["retry-after"] == "1"
 
 
 def test_what_was_prepared_is_told_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

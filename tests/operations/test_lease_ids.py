@@ -1,7 +1,7 @@
 """The ids of leases: nobody can guess them, and a key's own id comes again only while it is remembered."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from licensing.models import Lease
 from licensing.models.sealed import SealBroken, secret_for
-from licensing.operations.lease_ids import REMEMBERED, ids_of_keys, new_ids
+from licensing.operations.lease_ids import REMEMBERED, SET_BACK, ids_of_keys, new_ids
 from tests.factories import KEY, NOW, Portal, make_client, module, take
 
 TICK = timedelta(microseconds=1)
@@ -32,6 +32,12 @@ def test_key_has_one_id_among_those_looked_for_as_long_as_it_is_remembered(
 ) -> None:
     given_at = ids_of_keys([(1, "once")], NOW + start)[0][0]
     assert given_at in ids_of_keys([(1, "once")], NOW + start + age)[0]
+
+
+@given(st.timedeltas(timedelta(), timedelta(days=800)), st.timedeltas(timedelta(), SET_BACK))
+def test_key_has_that_id_among_them_where_time_was_set_back(start: timedelta, back: timedelta) -> None:
+    given_at = ids_of_keys([(1, "once")], NOW + start)[0][0]
+    assert given_at in ids_of_keys([(1, "once")], NOW + start - back)[0]
 
 
 @given(st.timedeltas(timedelta(), timedelta(days=800)), st.timedeltas(REMEMBERED, timedelta(days=800)))
@@ -69,3 +75,14 @@ def test_lease_has_its_key_s_id(portal: Portal) -> None:
     client = make_client()
     take(client, idempotency_key="once", body_sha256="a")
     assert Lease.objects.get().id.hex == ids_of_keys([(client.pk, "once")], NOW)[0][0]
+
+
+@pytest.mark.django_db
+def test_call_repeated_at_a_time_that_was_set_back_over_midnight_takes_no_second_seat(portal: Portal) -> None:
+    midnight = datetime(2026, 11, 25, tzinfo=UTC)
+    portal.accept(KEY, [module("HANDEL")])
+    client = make_client()
+    first = take(client, now=midnight + TICK, idempotency_key="once", body_sha256="a")
+    again = take(client, now=midnight - TICK, idempotency_key="once", body_sha256="a")
+    assert first.id == again.id
+    assert Lease.objects.count() == 1

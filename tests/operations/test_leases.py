@@ -22,6 +22,7 @@ from licensing.operations.leases import (
     look,
     release,
     renew_live,
+    renew_promised,
     return_leases,
 )
 from licensing.operations.mending import mend
@@ -31,6 +32,8 @@ pytestmark = pytest.mark.django_db
 
 INACTIVITY = timedelta(seconds=1800)
 OPERATOR = Actor("olga", Role.OPERATOR)
+
+SECOND = timedelta(seconds=1)
 
 
 @pytest.fixture
@@ -329,18 +332,45 @@ def test_renewal_of_all_live_leases_leaves_alone_what_has_ended_or_is_overdue(
     give_back(client, returned, NOW)
     live = take(client, now=NOW + timedelta(seconds=1))
     now = overdue.expires_at
-    assert renew_live(now) == 1
+    assert renew_live(lambda: now) == 1
     assert look(LeaseCall(client.pk, live.id), now).expires_at == now + INACTIVITY
     assert Lease.objects.get(id=live.id).last_seen_at == live.last_seen_at
     assert ended(client, overdue, now) == ("expired", overdue.expires_at)
     assert ended(client, returned, now) == ("returned", NOW)
 
 
+def test_renewal_of_what_may_have_been_promised_takes_in_what_ended_just_now(
+    portal: Portal, client: ErpClient
+) -> None:
+    portal.accept(KEY, [module()])
+    long_ago, just_now, told = (
+        take(client),
+        take(client, now=NOW + 60 * SECOND),
+        take(client, now=NOW + 60 * SECOND),
+    )
+    now = just_now.expires_at + 5 * SECOND
+    assert ended(client, told, now) == ("expired", told.expires_at)
+    assert renew_promised(now, 30 * SECOND) == 1
+    assert look(LeaseCall(client.pk, just_now.id), now).expires_at == now + INACTIVITY
+    assert ended(client, long_ago, now) == ("expired", long_ago.expires_at)
+    assert ended(client, told, now) == ("expired", told.expires_at)
+
+
+def test_renewal_of_live_leases_revives_none_that_ends_before_its_turn(
+    portal: Portal, client: ErpClient
+) -> None:
+    portal.accept(KEY, [module()])
+    lease = take(client)
+    times = iter([lease.expires_at - SECOND, lease.expires_at])
+    assert renew_live(lambda: next(times)) == 1
+    assert ended(client, lease, lease.expires_at) == ("expired", lease.expires_at)
+
+
 def test_renewal_of_all_live_leases_keeps_within_their_bounds(portal: Portal, client: ErpClient) -> None:
     deadline = NOW + INACTIVITY + timedelta(seconds=5)
     portal.accept(KEY, [module()], life=deadline - NOW)
     lease = take(client)
-    assert renew_live(NOW + timedelta(seconds=60)) == 1
+    assert renew_live(lambda: NOW + timedelta(seconds=60)) == 1
     assert look(LeaseCall(client.pk, lease.id), NOW).expires_at == deadline
     assert ended(client, lease, deadline) == ("contact_lost", deadline)
 
@@ -409,7 +439,7 @@ def a_module_was_edited_away(_lease: HeldLease) -> None:
 
 
 @pytest.mark.parametrize("edit", [a_seat_was_edited_away, a_module_was_edited_away])
-@pytest.mark.parametrize("end", [mend, renew_live])
+@pytest.mark.parametrize("end", [mend, lambda now: renew_live(lambda: now)])
 def test_whatever_finds_that_a_lease_ends_raises_the_version(
     portal: Portal, client: ErpClient, edit: Callable[[HeldLease], None], end: Callable[[datetime], int]
 ) -> None:
@@ -436,5 +466,5 @@ def test_renewal_that_ends_nothing_leaves_the_version_alone(portal: Portal, clie
     portal.accept(KEY, [module()])
     take(client)
     before = version()
-    renew_live(NOW + timedelta(seconds=1))
+    renew_live(lambda: NOW + timedelta(seconds=1))
     assert version() == before

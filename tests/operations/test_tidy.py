@@ -11,6 +11,7 @@ from licensing.operations.leases import LeaseCall, checkout, look
 from licensing.operations.mending import mend
 from licensing.operations.rollup import roll_up
 from licensing.operations.tidy import (
+    OVERDUE_FOR,
     forget_ended_leases,
     forget_refusals,
     tidy_leases,
@@ -27,13 +28,14 @@ def client() -> ErpClient:
     return make_client()
 
 
-def test_tidying_ends_what_is_overdue_and_is_harmless_when_run_twice(
+def test_tidying_ends_what_was_overdue_for_a_minute_and_is_harmless_when_run_twice(
     portal: Portal, client: ErpClient
 ) -> None:
     portal.accept(KEY, [module()])
     lease = take(client)
-    assert tidy_leases(lease.expires_at) == 1
-    assert tidy_leases(lease.expires_at) == 0
+    assert tidy_leases(lease.expires_at + OVERDUE_FOR - timedelta(microseconds=1)) == 0
+    assert tidy_leases(lease.expires_at + OVERDUE_FOR) == 1
+    assert tidy_leases(lease.expires_at + OVERDUE_FOR) == 0
     assert Lease.objects.get().ended_reason == "expired"
 
 
