@@ -1,5 +1,6 @@
 """What this node cannot serve without, and what only needs the administrator."""
 
+import os
 import shutil
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -33,7 +34,8 @@ def failing() -> list[str]:
         return ["key_file"]
     except (DatabaseError, OSError):
         return ["database"]
-    return []
+    # What was read of it serves on, but no process that is started next.
+    return [] if os.access(settings.KEYMANAGER.key_file, os.R_OK) else ["key_file"]
 
 
 @lru_cache(maxsize=1)

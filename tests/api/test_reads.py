@@ -1,6 +1,7 @@
 """`/modules`, `/grants`, `/status`, the description of the API, and the pages of refusals."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -116,3 +117,16 @@ def test_livez_and_readyz_need_no_token(api: Api) -> None:
     ready = nobody.call("GET", "/readyz")
     assert (ready.status, ready.json["status"]) == (200, "ok")
     assert "worker_silent" in ready.json["warnings"]
+
+
+def test_readyz_fails_without_the_key_file_though_it_was_read_before(api: Api, settings: Any) -> None:
+    nobody, key_file = Api(api.way), settings.KEYMANAGER.key_file
+    assert nobody.call("GET", "/readyz").status == 200
+    kept = key_file.rename(key_file.with_name("away.key"))
+    try:
+        ready = nobody.call("GET", "/readyz")
+        living = nobody.call("GET", "/livez")
+    finally:
+        kept.rename(key_file)
+    assert (ready.status, ready.json["failing"]) == (503, ["key_file"])
+    assert living.status == 200
