@@ -15,7 +15,7 @@ from .lease_values import HeldLease, LeaseCall, Promise
 from .seat_changes import Holding, SeatChanges, ask_holdings
 from .sets import words_of
 from .standing import ask_seats, read_seats, stand
-from .terms import Terms
+from .terms import Terms, ask_whether_in_force
 from .verdicts import carry_out
 
 # How long an ended lease is remembered.
@@ -25,10 +25,16 @@ MEMORY = timedelta(days=30)
 def run_heartbeat(
     cursor: CursorWrapper, calls: Sequence[LeaseCall], now: datetime, terms: Terms
 ) -> list[HeldLease | Refused]:
-    """Carry out a batch of heartbeats: each live lease gets a fresh inactivity time, within its bounds."""
+    """Carry out a batch of heartbeats: each live lease gets a fresh inactivity time, within its bounds.
+
+    Raises:
+        Overtaken: the terms have changed while a lease was waited for.
+    """
     keys = {call.key for call in calls}
     read_rows, read_held = ask_leases(cursor, keys, lock=True), ask_seats(cursor, keys)
+    need_in_force = ask_whether_in_force(cursor, terms)
     rows, seats = read_rows(), read_held()
+    need_in_force()
     live = own_live(rows, calls)
     verdicts = {
         row.id: stand(
