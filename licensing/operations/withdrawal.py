@@ -69,12 +69,17 @@ def end_leases_of_key(key_number: str, reason: str, now: datetime) -> int:
 def _end_of_key(cursor: CursorWrapper, number: str, reason: str, now: datetime) -> int:
     bump_version()
     modules = Module.objects.filter(key__number=number)
-    held = Seat.objects.filter(module__key__number=number, lease__isnull=False)
-    leases = {lease_id.hex for lease_id in held.values_list("lease__id", flat=True)}
-    _lock_and_tidy(cursor, set(modules.values_list("key_id", "code")), leases, now)
-    ended = end_leases(cursor, {key: Ending(now, reason) for key in leases})
+    _lock_and_tidy(cursor, set(modules.values_list("key_id", "code")), _holders(number), now)
+    # Now that the modules are locked: a lease may have been given while that was waited for.
+    ended = end_leases(cursor, {key: Ending(now, reason) for key in _holders(number)})
     modules.delete()
     return len(ended)
+
+
+def _holders(key_number: str) -> set[str]:
+    """Leases that hold a seat of the key."""
+    held = Seat.objects.filter(module__key__number=key_number, lease__isnull=False)
+    return {lease_id.hex for lease_id in held.values_list("lease__id", flat=True)}
 
 
 def _lock_and_tidy(cursor: CursorWrapper, places: set[Place], leases: Collection[str], now: datetime) -> None:

@@ -10,13 +10,18 @@ from licensing.engine.batch import Batches, Kind, Work
 from licensing.models import (
     ErpClient,
     Lease,
+    Module,
+    Seat,
     VirtualKey,
 )
+from licensing.operations import withdrawal
+from licensing.operations.actors import COMMAND
 from licensing.operations.invariants import check_invariants
+from licensing.operations.keys import remove_key
 from licensing.operations.lease_values import HeldLease, LeaseCall
-from licensing.operations.leases import clamp_to_deadlines, heartbeat
-from tests.factories import KEY, NOW, Portal, make_client, module, take
-from tests.operations.beside import Beside
+from licensing.operations.leases import checkout, clamp_to_deadlines, heartbeat
+from tests.factories import KEY, NOW, OTHER_KEY, Portal, make_client, module, request, take
+from tests.operations.beside import Beside, come_between
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -100,3 +105,18 @@ def test_deadline_that_came_forward_bounds_a_lease_that_is_just_being_given(
         contact.wait_until_he_waits()
     contact.finish()
     assert Lease.objects.get().expires_at == NOW + SHORT
+
+
+# --- a key that is removed ---------------------------------------------------------------------------------
+
+
+def test_lease_given_while_its_key_is_removed_ends_with_the_key(
+    portal: Portal, client: ErpClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    portal.accept(OTHER_KEY, [module("KADRY", 1)])
+    asked = request(client, "HANDEL", "KADRY")
+    come_between(monkeypatch, withdrawal, "lock_modules", lambda: checkout([asked], NOW))
+    remove_key(NOW, COMMAND, KEY)
+    assert Lease.objects.get().ended_reason == "key_removed"
+    assert not Seat.objects.filter(lease__isnull=False).exists()
+    assert Module.objects.get().taken == 0
