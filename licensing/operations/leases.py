@@ -117,8 +117,8 @@ def release(lease_ids: Collection[str | UUID], now: datetime, actor: Actor, reas
 
 
 def _release(cursor: CursorWrapper, ids: Sequence[str], now: datetime, actor: Actor, reason: str) -> int:
-    end_whatever_is_overdue(cursor, now)
     bump_version()
+    end_whatever_is_overdue(cursor, now)
     rows = read_leases(cursor, ids)
     ended = end_leases(cursor, {key: Ending(now, "released_by_admin") for key in rows})
     for lease_id in ended:

@@ -8,7 +8,7 @@ from django.db.backends.utils import CursorWrapper
 from .actors import PORTAL, Actor
 from .endings import Ending, end_leases
 from .events import record
-from .installation import bump_version
+from .installation import bump_version, lock_installation
 from .lease_rows import LeaseRow, encode, read_leases, write_withdrawn
 from .lease_values import Promise, id_of
 from .seats import Place
@@ -51,6 +51,7 @@ def reckon(
     """
     if not ids:
         return 0
+    lock_installation()
     rows = {key: row for key, row in read_leases(cursor, ids, lock=True).items() if row.ended_at is None}
     for promise in promises:
         if (promised := rows.get(promise.key)) is not None:
