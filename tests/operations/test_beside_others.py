@@ -14,13 +14,14 @@ from licensing.models import (
     Seat,
     VirtualKey,
 )
-from licensing.operations import withdrawal
+from licensing.operations import heartbeat as heartbeats
+from licensing.operations import invariants, withdrawal
 from licensing.operations.actors import COMMAND
 from licensing.operations.invariants import check_invariants
 from licensing.operations.keys import remove_key
 from licensing.operations.lease_values import HeldLease, LeaseCall
-from licensing.operations.leases import checkout, clamp_to_deadlines, heartbeat
-from tests.factories import KEY, NOW, OTHER_KEY, Portal, make_client, module, request, take
+from licensing.operations.leases import checkout, clamp_to_deadlines, heartbeat, look
+from tests.factories import KEY, NOW, OTHER_KEY, Portal, give_back, make_client, module, request, take
 from tests.operations.beside import Beside, come_between
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -120,3 +121,40 @@ def test_lease_given_while_its_key_is_removed_ends_with_the_key(
     assert Lease.objects.get().ended_reason == "key_removed"
     assert not Seat.objects.filter(lease__isnull=False).exists()
     assert Module.objects.get().taken == 0
+
+
+# --- what is read piece by piece ---------------------------------------------------------------------------
+
+
+def test_lease_returned_while_it_is_looked_at_was_returned(
+    portal: Portal, client: ErpClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease = take(client)
+    come_between(monkeypatch, heartbeats, "read_seats", lambda: give_back(client, lease, NOW + SOON))
+    seen = look(call_on(lease), NOW + SOON)
+    assert (seen.state, seen.ended_reason) == ("ended", "returned")
+
+
+def test_lease_looked_at_when_it_ends_goes_on_where_a_heartbeat_came_first(client: ErpClient) -> None:
+    call = call_on(take(client))
+    end = NOW + timedelta(minutes=30)
+    with transaction.atomic():
+        heartbeat([call], end - SOON)
+        looking = Beside(lambda: look(call, end))
+        looking.wait_until_he_waits()
+    looking.finish()
+    assert Lease.objects.get().ended_at is None
+
+
+def test_invariants_are_looked_at_as_of_one_moment_and_nobody_waits_for_that(
+    portal: Portal, client: ErpClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease, real = take(client), invariants.read_seats
+
+    def late(*args: Any) -> Any:
+        Beside(lambda: give_back(client, lease, NOW + SOON)).finish()
+        return real(*args)
+
+    monkeypatch.setattr(invariants, "read_seats", late)
+    assert check_invariants(NOW + SOON) == []
+    assert Lease.objects.get().ended_reason == "returned"
