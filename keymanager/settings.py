@@ -115,6 +115,11 @@ def _database() -> dict[str, Any]:
         # attempts, up to minutes after the database is back; giving up soon, it tries anew for each who asks.
         database["ENGINE"] = "django.db.backends.postgresql"
         database["OPTIONS"] = {
+            # A server that lost its power says nothing any more: without these a call would wait for minutes.
+            "tcp_user_timeout": 5000,
+            "keepalives_idle": 5,
+            "keepalives_interval": 2,
+            "keepalives_count": 3,
             **database.get("OPTIONS", {}),
             "pool": {"min_size": 1, "max_size": 8, "timeout": 5, "reconnect_timeout": 2},
             "connect_timeout": 5,

@@ -2,13 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import partial
 
 from django.db.backends.utils import CursorWrapper
 
-from .endings import ask_overdue, lock_and_end
+from .endings import AT_ONCE, Overdue, ask_overdue, lock_and_end
 from .errors import Refused
 from .lease_ids import REMEMBERED, Ids, ids_of_keys, new_ids, period_of
 from .lease_rows import (
@@ -55,7 +55,7 @@ class Checkouts:
 
     def ask_free(self) -> None:
         """Ask for what is free: the modules are locked by the time at which that is read."""
-        self._overdue = ask_overdue(self._cursor, self._asked_at)
+        self._overdue = ask_overdue(self._cursor, self._asked_at, at_most=AT_ONCE)
         self._ask_stock()
 
     def carry_out(self, now: datetime) -> list[Outcome]:
@@ -65,16 +65,36 @@ class Checkouts:
             self._ask_known(now)
             self.ask_free()
         if found := self._overdue():
-            self._changes.store(self._cursor)
-            lock_and_end(self._cursor, found, now)
-            self._ask_known(now)
-            self._ask_stock()
+            self._end(found, now)
         stock, known = self._stock(self._changes), self._known()
         batch = _Batch(self._terms, now, stock, self._changes, self._numbers(), known)
         for request, ids in zip(self._requests, self._ids, strict=True):
             batch.carry_out(request, ids)
         batch.store(self._cursor)
         return batch.outcomes
+
+    def _end(self, found: Overdue, now: datetime) -> None:
+        """End what is overdue; where that is much, those first that ended first, as far as it matters here.
+
+        What is left is ended by the checkouts after this one, or when the worker tidies.
+        """
+        self._changes.store(self._cursor)
+        while found:
+            lock_and_end(self._cursor, found, now)
+            self._ask_known(now)
+            self._ask_stock()
+            if not found.is_cut_short:
+                return
+            found = self._overdue_for_us(now)
+
+    def _overdue_for_us(self, now: datetime) -> Overdue:
+        """What is still overdue of modules with too few free seats, and leases that are asked for again."""
+        short = [place for place, one in self._stock(self._changes).items() if one.left < self._demand]
+        found = ask_overdue(self._cursor, now, at_most=AT_ONCE, of=short)() if short else Overdue([], [])
+        again = [
+            row.id for row, _ in self._known().values() if row.ended_at is None and row.expires_at <= now
+        ]
+        return replace(found, leases=[*found.leases, *again])
 
     def _ask_known(self, now: datetime) -> None:
         """Ask for the leases that were given for the requests' keys."""

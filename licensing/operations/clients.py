@@ -15,7 +15,7 @@ from licensing.models import ErpClient, Role
 from .actors import Actor
 from .errors import Refused
 from .events import record
-from .installation import bump_version
+from .installation import bump_version, changing_terms
 
 NAME_LENGTH = 64
 
@@ -40,7 +40,8 @@ def add_erp_client(
     """
     actor.require(Role.ADMINISTRATOR)
     cleaned, allowed, token = _clean_name(name), _clean_networks(networks), new_token()
-    with transaction.atomic():
+
+    def add() -> ErpClient:
         if ErpClient.objects.filter(name=cleaned).exists():
             raise _name_taken(cleaned)
         try:
@@ -52,7 +53,9 @@ def add_erp_client(
             raise _name_taken(cleaned) from None
         record("erp_client_added", now, actor, cleaned, networks=allowed)
         bump_version()
-    return client, token
+        return client
+
+    return changing_terms(add), token
 
 
 def change_erp_client(
@@ -61,7 +64,8 @@ def change_erp_client(
     """Give an ERP client another name, or other networks that it may call from (none: from anywhere)."""
     actor.require(Role.ADMINISTRATOR)
     cleaned, allowed = _clean_name(name), _clean_networks(networks)
-    with transaction.atomic():
+
+    def change() -> None:
         client = _locked(client_id)
         if (client.name, client.networks) == (cleaned, allowed):
             return
@@ -70,6 +74,8 @@ def change_erp_client(
         ErpClient.objects.filter(pk=client_id).update(name=cleaned, networks=allowed)
         record("erp_client_changed", now, actor, cleaned, name_before=client.name, networks=allowed)
         bump_version()
+
+    changing_terms(change)
 
 
 def disable_erp_client(now: datetime, actor: Actor, client_id: int) -> None:
@@ -86,23 +92,29 @@ def replace_token(now: datetime, actor: Actor, client_id: int) -> str:
     """Give an ERP client a new token, returned this once; the old one is good no more."""
     actor.require(Role.ADMINISTRATOR)
     token = new_token()
-    with transaction.atomic():
+
+    def replace() -> None:
         client = _locked(client_id)
         ErpClient.objects.filter(pk=client_id).update(token_sha256=token_sha256(token))
         record("erp_client_token_replaced", now, actor, client.name)
         bump_version()
+
+    changing_terms(replace)
     return token
 
 
 def _switch(now: datetime, actor: Actor, client_id: int, *, disabled_at: datetime | None, kind: str) -> None:
     actor.require(Role.ADMINISTRATOR)
-    with transaction.atomic():
+
+    def switch() -> None:
         client = _locked(client_id)
         if (client.disabled_at is None) == (disabled_at is None):
             return
         ErpClient.objects.filter(pk=client_id).update(disabled_at=disabled_at)
         record(kind, now, actor, client.name)
         bump_version()
+
+    changing_terms(switch)
 
 
 def _locked(client_id: int) -> ErpClient:

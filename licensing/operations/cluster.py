@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from licensing.models import ClusterNode, Configuration, Installation, KeyState, Role, VirtualKey
@@ -15,6 +14,7 @@ from . import database
 from .actors import Actor
 from .configuration import change_configuration
 from .errors import Refused
+from .installation import changing_terms
 from .keys import edit_key
 from .machine import installation_name, machine_of_host
 
@@ -113,7 +113,8 @@ def switch_cluster(
             a key's number).
     """
     actor.require(Role.ADMINISTRATOR)
-    with transaction.atomic():
+
+    def switch() -> None:
         to_bind = keys_to_bind(clustered, cluster_name)
         change_configuration(now, actor, clustered=clustered, cluster_name=cluster_name)
         Installation.objects.filter(pk=1).update(name=installation_name())
@@ -126,3 +127,5 @@ def switch_cluster(
                 errors[number] = refused.data.get("errors", {}).get("pin", [refused.detail])
         if errors:
             raise Refused("validation_failed", _("Some PINs cannot be right."), errors=errors)
+
+    changing_terms(switch)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import models, transaction
+from django.db import models
 from django.db.models import ExpressionWrapper, Q
 from django.utils.translation import gettext as _
 
@@ -19,7 +19,7 @@ from .actors import Actor
 from .certificates import check_certificates
 from .errors import Refused
 from .events import record
-from .installation import bump_version
+from .installation import bump_version, changing_terms
 from .recipients import check_recipients, words_of
 
 SECRETS = ("proxy_password", "smtp_password")
@@ -68,16 +68,20 @@ def change_configuration(now: datetime, actor: Actor, **fields: Any) -> list[Cha
         Refused: `not_permitted`; `validation_failed` with `errors`, a list of sentences by field.
     """
     actor.require(Role.ADMINISTRATOR)
-    with transaction.atomic():
+
+    def change() -> list[Change]:
         row = _locked()
         return _store(now, actor, row, _cleaned(fields, row), "configuration_changed")
+
+    return changing_terms(change)
 
 
 def restore_defaults(now: datetime, actor: Actor) -> list[Change]:
     """Put every setting back to its default, the passwords forgotten."""
     actor.require(Role.ADMINISTRATOR)
-    with transaction.atomic():
-        return _store(now, actor, _locked(), _defaults(), "configuration_defaults_restored")
+    return changing_terms(
+        lambda: _store(now, actor, _locked(), _defaults(), "configuration_defaults_restored")
+    )
 
 
 def changes_of_restoring() -> list[Change]:

@@ -23,32 +23,55 @@ class Ending:
     reason: str
 
 
+# So much of what is overdue is ended at once where somebody waits for his own call.
+AT_ONCE = 500
+_ALL = 2_147_483_647
+
+
 @dataclass(frozen=True, slots=True)
 class Overdue:
-    """What time has ended and nobody has written down yet: leases, and seats that the vendor took away."""
+    """What time has ended and nobody has written down yet: leases, and seats that the vendor took away.
+
+    `is_cut_short`: there may be more of it.
+    """
 
     leases: list[str]
     seats: list[int]
+    is_cut_short: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.leases or self.seats)
 
 
-def ask_overdue(cursor: CursorWrapper, now: datetime) -> Callable[[], Overdue]:
-    """What is overdue at `now`, by two partial indexes, however many leases live."""
+def ask_overdue(
+    cursor: CursorWrapper, now: datetime, *, at_most: int = _ALL, of: Collection[Place] | None = None
+) -> Callable[[], Overdue]:
+    """What is overdue at `now`, by two partial indexes, however many leases live.
+
+    At most so many leases, and so many seats, those first that ended first; `of` these modules alone.
+    """
     words = words_of(cursor)
     instant = words.instant(now)
+    lease_of, seat_of, places = "", "", []
+    if of is not None:
+        wanted = f"SELECT key_id, code FROM {words.rows('r', key_id='number', code='text')}"  # noqa: S608
+        seat_of = f" AND module_id IN (SELECT id FROM licensing_module WHERE (key_id, code) IN ({wanted}))"  # noqa: S608
+        held = f"SELECT 1 FROM licensing_seat WHERE lease_id = licensing_lease.row_number{seat_of}"  # noqa: S608
+        lease_of, places = f" AND EXISTS ({held})", words.columns(list(of))
     rows = ask(
         cursor,
-        "SELECT id, CAST(NULL AS bigint) FROM licensing_lease WHERE ended_at IS NULL AND expires_at <= %s"
-        " UNION ALL SELECT CAST(NULL AS uuid), id FROM licensing_seat WHERE ends_at <= %s",
-        [instant, instant],
+        "SELECT * FROM (SELECT id, CAST(NULL AS bigint) FROM licensing_lease"  # noqa: S608
+        f" WHERE ended_at IS NULL AND expires_at <= %s{lease_of} ORDER BY expires_at LIMIT %s) AS l"
+        " UNION ALL SELECT * FROM (SELECT CAST(NULL AS uuid), id FROM licensing_seat"
+        f" WHERE ends_at <= %s{seat_of} ORDER BY ends_at LIMIT %s) AS s",
+        [instant, *places, at_most, instant, *places, at_most],
     )
 
     def read() -> Overdue:
         found = rows()
         leases = [words.read_id(lease_id) for lease_id, _ in found if lease_id is not None]
-        return Overdue(leases, [seat_id for _, seat_id in found if seat_id is not None])
+        seats = [seat_id for _, seat_id in found if seat_id is not None]
+        return Overdue(leases, seats, at_most in (len(leases), len(seats)))
 
     return read
 
@@ -90,6 +113,12 @@ def end_whatever_is_overdue(cursor: CursorWrapper, now: datetime) -> int:
     """Find, lock and end what is overdue. Gives the number of leases ended."""
     overdue = ask_overdue(cursor, now)()
     return lock_and_end(cursor, overdue, now) if overdue else 0
+
+
+def end_some_of_what_is_overdue(cursor: CursorWrapper, now: datetime) -> tuple[int, bool]:
+    """As `end_whatever_is_overdue`, but no more than `AT_ONCE`; tells too whether there may be more."""
+    overdue = ask_overdue(cursor, now, at_most=AT_ONCE)()
+    return lock_and_end(cursor, overdue, now) if overdue else 0, overdue.is_cut_short
 
 
 def lock_and_end(cursor: CursorWrapper, overdue: Overdue, now: datetime) -> int:

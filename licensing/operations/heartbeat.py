@@ -8,14 +8,15 @@ import msgspec
 from django.db.backends.utils import CursorWrapper
 
 from .clock import UNKNOWN
-from .endings import Ending, end_returned
+from .endings import Ending, end_returned, places_of
 from .errors import Refused
 from .lease_rows import LIVE, LeaseRow, ask_leases, held_lease, read_leases
 from .lease_values import HeldLease, LeaseCall, Promise
 from .seat_changes import Holding, SeatChanges, ask_holdings
+from .seats import lock_modules
 from .sets import words_of
-from .standing import ask_seats, read_seats, stand
-from .terms import Terms
+from .standing import Standing, ask_seats, read_seats, stand
+from .terms import Terms, ask_whether_in_force
 from .verdicts import carry_out
 
 # How long an ended lease is remembered.
@@ -25,10 +26,16 @@ MEMORY = timedelta(days=30)
 def run_heartbeat(
     cursor: CursorWrapper, calls: Sequence[LeaseCall], now: datetime, terms: Terms
 ) -> list[HeldLease | Refused]:
-    """Carry out a batch of heartbeats: each live lease gets a fresh inactivity time, within its bounds."""
+    """Carry out a batch of heartbeats: each live lease gets a fresh inactivity time, within its bounds.
+
+    Raises:
+        Overtaken: the terms have changed while a lease was waited for.
+    """
     keys = {call.key for call in calls}
     read_rows, read_held = ask_leases(cursor, keys, lock=True), ask_seats(cursor, keys)
+    need_in_force = ask_whether_in_force(cursor, terms)
     rows, seats = read_rows(), read_held()
+    need_in_force()
     live = own_live(rows, calls)
     verdicts = {
         row.id: stand(
@@ -149,14 +156,27 @@ def begin_return(
 def run_look(cursor: CursorWrapper, call: LeaseCall, now: datetime, terms: Terms) -> HeldLease | Refused:
     """One lease as it is now; where time has ended it and nobody wrote that down, that is written down."""
     rows = read_leases(cursor, [call.key])
-    live = own_live(rows, [call])
-    for row in live.values():
-        verdict = stand(row, read_seats(cursor, live).get(row.id, []), terms, now, row.expires_at)
+    verdicts = _stand_as_they_are(cursor, rows, call, terms, now)
+    if any(isinstance(verdict, Ending) for verdict in verdicts.values()):
+        # Only under locks: between its row and its seats somebody else may have ended the lease.
+        lock_modules(cursor, places_of(cursor, verdicts))
+        rows = read_leases(cursor, verdicts, lock=True)
+        verdicts = _stand_as_they_are(cursor, rows, call, terms, now)
+    for lease_id, verdict in verdicts.items():
         if isinstance(verdict, Ending):
-            carry_out(cursor, rows, {row.id: verdict}, now)
+            carry_out(cursor, rows, {lease_id: verdict}, now)
         else:
-            row.expires_at = verdict.expires_at
+            rows[lease_id].expires_at = verdict.expires_at
     return told(rows.get(call.key), call, terms, now)
+
+
+def _stand_as_they_are(
+    cursor: CursorWrapper, rows: Mapping[str, LeaseRow], call: LeaseCall, terms: Terms, now: datetime
+) -> dict[str, Standing | Ending]:
+    """Judge the lease called, where it is live and the caller's own, without giving it more time."""
+    live = own_live(rows, [call])
+    seats = read_seats(cursor, live) if live else {}
+    return {row.id: stand(row, seats.get(row.id, []), terms, now, row.expires_at) for row in live.values()}
 
 
 def own_live(rows: Mapping[str, LeaseRow], calls: Sequence[LeaseCall]) -> dict[str, LeaseRow]:

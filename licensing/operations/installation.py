@@ -2,12 +2,14 @@
 
 import os
 import tempfile
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import Any, TypeVar
 
 from cryptography.fernet import Fernet
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F
 from django.utils.translation import gettext_lazy as _
 
@@ -33,8 +35,18 @@ from .actors import PORTAL, Actor
 from .errors import Refused
 from .events import record
 from .machine import installation_name, machine
+from .transactions import in_transaction
 
-__all__ = ["bump_version", "ensure_installation", "installation_key", "machine", "new_installation"]
+__all__ = [
+    "bump_version",
+    "changing_terms",
+    "ensure_installation",
+    "installation_key",
+    "lock_installation",
+    "machine",
+    "new_installation",
+]
+Result = TypeVar("Result")
 
 
 def ensure_installation(now: datetime) -> None:
@@ -87,6 +99,42 @@ def bump_version() -> None:
     Installation.objects.filter(pk=1).update(version=F("version") + 1)
 
 
+def lock_installation() -> None:
+    """Lock the installation's row, which comes before every other (`operations.locking`).
+
+    For whoever may raise the version, but only later. Where a transaction holds the whole database there is
+    nothing to do.
+    """
+    if connection.features.has_select_for_update:
+        Installation.objects.select_for_update().filter(pk=1).exists()
+
+
+def changing_terms(change: Callable[[], Result]) -> Result:
+    """Carry out what somebody changes of what leases depend on: in one transaction, the installation first.
+
+    Should the database end it all the same, it is done again; within another transaction it is part of that.
+    Where it refuses, nothing of it is kept.
+
+    Raises:
+        Refused: as `change` does; `unavailable`.
+    """
+
+    def work(_: object) -> Result:
+        with transaction.atomic():
+            lock_installation()
+            return change()
+
+    try:
+        return in_transaction(work)
+    except Refused as refused:
+        if refused.code == "unavailable" and not refused.detail:
+            refused.detail = _(
+                "The database cannot be reached, or stayed busy for too long. Nothing was changed. Try again "
+                "in a moment."
+            )
+        raise
+
+
 def new_installation(now: datetime, actor: Actor) -> None:
     """Begin anew after the key file was lost: another key pair, which the vendor does not know.
 
@@ -97,7 +145,8 @@ def new_installation(now: datetime, actor: Actor) -> None:
 
     actor.require(Role.ADMINISTRATOR)
     _make_key_file(settings.KEYMANAGER.key_file)
-    with transaction.atomic():
+
+    def begin_anew() -> None:
         _make_rows(now)
         for number in VirtualKey.objects.order_by("pk").values_list("number", flat=True):
             end_leases_of_key(number, "key_inactive", now)
@@ -117,6 +166,8 @@ def new_installation(now: datetime, actor: Actor) -> None:
         _make_installation(now)
         record("new_installation", now, actor)
 
+    changing_terms(begin_anew)
+
 
 def _make_rows(now: datetime) -> None:
     """The rows of which there is one each; of two processes at once, both find them made."""
@@ -129,15 +180,19 @@ def _make_rows(now: datetime) -> None:
 def _make_installation(now: datetime) -> None:
     key = InstallationKey.generate()
     _check_key_file(settings.KEYMANAGER.key_file)
-    Installation.objects.filter(pk=1).delete()
-    Installation.objects.create(
-        thumbprint=key.id,
-        private_key=key.to_json(),
-        name=installation_name(),
-        machine=machine(),
-        clock_offset=clock.new_record(),
-        created_at=now,
-    )
+    values: dict[str, Any] = {
+        "thumbprint": key.id,
+        "private_key": key.to_json(),
+        "name": installation_name(),
+        "machine": machine(),
+        "clock_offset": clock.new_record(),
+        "newest_serials": None,
+        "authority_key_set": "",
+        "created_at": now,
+    }
+    # The version of an installation that was there goes on: whoever keeps what it told compares that alone.
+    if not Installation.objects.filter(pk=1).update(**values, version=F("version") + 1):
+        Installation.objects.create(**values)
 
 
 def _make_key_file(path: Path) -> None:

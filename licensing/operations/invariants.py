@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from datetime import datetime
 from uuid import UUID
 
-from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 from django.utils.translation import gettext as _
 
@@ -18,6 +17,7 @@ from .seats import Place
 from .sets import words_of
 from .standing import Seats, Standing, read_seats, stand
 from .terms import Terms, read_terms
+from .transactions import snapshot
 
 REASONS = {
     "returned",
@@ -35,8 +35,8 @@ AT_ONCE = 1000
 
 def check_invariants(now: datetime) -> list[str]:
     """What is wrong, a sentence each; empty where all is well."""
-    terms = read_terms()
-    with transaction.atomic(), connection.cursor() as cursor:
+    with snapshot() as cursor:
+        terms = read_terms()
         counted = count_modules(cursor)
         return [
             *_grants(terms),

@@ -1,14 +1,13 @@
 """Virtual keys: adding, editing, binding anew, removing. These store; a contact then carries it out."""
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
-from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from licensing.models import Installation, KeyState, PendingRelease, Role, VirtualKey
@@ -18,7 +17,7 @@ from .actors import Actor
 from .contact_schedule import request_contact
 from .errors import Refused
 from .events import record
-from .installation import bump_version
+from .installation import bump_version, changing_terms
 from .leases import end_leases_of_key
 from .machine import machine
 from .requests import HELD_BACK
@@ -26,6 +25,7 @@ from .requests import HELD_BACK
 # The vendor's words after which an active key has to be bound anew; wrong credentials follow on a PIN that
 # was entered for that.
 TO_BE_BOUND_ANEW = frozenset({"machine_changed", "clone_suspected", "not_bound"}) | HELD_BACK
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,8 @@ def add_key(now: datetime, actor: Actor, number: str, customer: str, pin: str, e
     """
     actor.require(Role.ADMINISTRATOR)
     values = _cleaned(number=number, customer=customer, pin=pin, email=email)
-    with _changing_keys():
+
+    def add() -> VirtualKey:
         if VirtualKey.objects.filter(number=values["number"]).exists():
             raise _key_exists(values["number"])
         if VirtualKey.objects.count() >= MOST_KEYS:
@@ -54,7 +55,9 @@ def add_key(now: datetime, actor: Actor, number: str, customer: str, pin: str, e
         key = VirtualKey.objects.create(**values, added_at=now)
         PendingRelease.objects.filter(number=key.number).delete()
         _changed(now, actor, "key_added", key.number)
-    return key
+        return key
+
+    return _changing_keys(add)
 
 
 def edit_key(
@@ -73,7 +76,8 @@ def edit_key(
         Refused: `not_permitted`, `key_unknown`, `key_is_active`, `validation_failed`.
     """
     actor.require(Role.ADMINISTRATOR)
-    with _changing_keys():
+
+    def edit() -> VirtualKey:
         key = _locked(number)
         if key.state == KeyState.ACTIVE and not waits_for_binding(key):
             raise Refused(
@@ -92,7 +96,9 @@ def edit_key(
         key.save(update_fields=[*changed])
         kind = "key_to_be_bound_anew" if key.state == KeyState.ACTIVE else "key_edited"
         _changed(now, actor, kind, key.number, fields=sorted(values))
-    return key
+        return key
+
+    return _changing_keys(edit)
 
 
 def rebind_key(now: datetime, actor: Actor, number: str, pin: str) -> VirtualKey:
@@ -114,7 +120,8 @@ def remove_key(now: datetime, actor: Actor, number: str, pin: str | None = None)
         Refused: `not_permitted`, `key_unknown`, `validation_failed`.
     """
     actor.require(Role.ADMINISTRATOR)
-    with _changing_keys():
+
+    def remove() -> Removal:
         key = _locked(number)
         bind_first = key.state == KeyState.ACTIVE and waits_for_binding(key) and key.refusal != "not_bound"
         held = {"customer": key.customer, **_cleaned(pin=pin)} if bind_first and pin else {}
@@ -123,7 +130,9 @@ def remove_key(now: datetime, actor: Actor, number: str, pin: str | None = None)
         PendingRelease.objects.create(number=key.number, removed_at=now, **held)
         needs_vendor = bind_first and not held
         _changed(now, actor, "key_removed", key.number, needs_vendor=needs_vendor)
-    return Removal(key.number, needs_vendor)
+        return Removal(key.number, needs_vendor)
+
+    return _changing_keys(remove)
 
 
 def waits_for_binding(key: VirtualKey, moved: bool | None = None) -> bool:
@@ -162,15 +171,17 @@ def _need_pin(key: VirtualKey, values: dict[str, str]) -> None:
     raise Refused("validation_failed", sentence, errors={"pin": [sentence]})
 
 
-@contextmanager
-def _changing_keys() -> Iterator[None]:
-    """A transaction that changes keys; the installation's row comes first, as when an answer is accepted.
+def _changing_keys(change: Callable[[], Result]) -> Result:
+    """Change keys in one transaction; the installation's row comes first, as when an answer is accepted.
 
     So whoever changes keys waits for an answer being accepted, and neither can lock the other out.
     """
-    with transaction.atomic():
+
+    def work() -> Result:
         bump_version()
-        yield
+        return change()
+
+    return changing_terms(work)
 
 
 def _changed(now: datetime, actor: Actor, kind: str, number: str, **data: object) -> None:

@@ -17,7 +17,7 @@ from django.db.models import QuerySet
 from licensing.models import Lease, Role
 
 from .actors import Actor
-from .endings import Ending, end_leases, end_whatever_is_overdue
+from .endings import Ending, end_leases, end_some_of_what_is_overdue, end_whatever_is_overdue
 from .errors import Refused
 from .heartbeat import run_heartbeat, run_look
 from .installation import bump_version
@@ -120,8 +120,8 @@ def release(lease_ids: Collection[str | UUID], now: datetime, actor: Actor, reas
 
 
 def _release(cursor: CursorWrapper, ids: Sequence[str], now: datetime, actor: Actor, reason: str) -> int:
-    end_whatever_is_overdue(cursor, now)
     bump_version()
+    end_whatever_is_overdue(cursor, now)
     rows = read_leases(cursor, ids)
     ended = end_leases(cursor, {key: Ending(now, "released_by_admin") for key in rows})
     for lease_id in ended:
@@ -174,5 +174,9 @@ def _renew(
 
 
 def expire_overdue(now: datetime) -> int:
-    """Write down what time has ended. Gives the number of leases ended."""
-    return in_transaction(lambda cursor: end_whatever_is_overdue(cursor, now))
+    """Write down what time has ended, in transactions that are short. Gives the number of leases ended."""
+    ended, is_more = 0, True
+    while is_more:
+        some, is_more = in_transaction(lambda cursor: end_some_of_what_is_overdue(cursor, now))
+        ended += some
+    return ended

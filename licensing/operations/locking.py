@@ -1,4 +1,9 @@
-"""One order in which batches of leases lock what they change: no two wait for each other in a ring."""
+"""One order in which all lock what they change, so that no two wait for each other in a ring.
+
+First the installation's row, by whoever changes terms or may raise its version; then the rows that the change
+is about: an ERP client, the Configuration, the open request, a key, the plan of contacts; then modules by
+their ids; then leases by their row numbers. Batches of leases begin with the modules.
+"""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime

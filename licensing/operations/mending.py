@@ -13,6 +13,7 @@ from django.db.backends.utils import CursorWrapper
 from licensing.models import Module, Seat
 
 from .endings import places_of
+from .installation import lock_installation
 from .seat_changes import free_seats
 from .seats import Place, lock_modules
 from .sets import words_of
@@ -110,6 +111,7 @@ def count_modules(cursor: CursorWrapper) -> dict[Place, CountedModule]:
 
 
 def _mend_leases(cursor: CursorWrapper, leases: list[str], seats: list[int], now: datetime) -> int:
+    lock_installation()
     ended = reckon(cursor, leases, read_terms(), now)
     still = set(orphaned_seats(cursor)).intersection(seats)
     if still:
@@ -119,6 +121,7 @@ def _mend_leases(cursor: CursorWrapper, leases: list[str], seats: list[int], now
 
 
 def _mend_modules(cursor: CursorWrapper, places: Collection[Place], now: datetime) -> int:
+    lock_installation()
     terms = read_terms()
     offers = [terms.by_place[place] for place in places if place in terms.by_place]
     make_modules(cursor, [offer.place for offer in offers], terms, now)

@@ -1,14 +1,18 @@
 """By what leases are judged: the vendor's verified words and the administrator's choices, at one moment."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+
+from django.db.backends.utils import CursorWrapper
 
 from licensing.models import Configuration, Installation
 from licensing.protocol.messages import GrantedModule
 from licensing.protocol.times import end_of_day
 
 from .entitlements import Entitlement, entitlements
+from .sets import ask, words_of
+from .transactions import Overtaken
 
 # The order in which several refusals of a checkout are told: the first that holds.
 REASONS = ("module_unknown", "module_expired", "contact_lost", "warranty_expired", "no_free_seat")
@@ -67,6 +71,24 @@ def read_terms() -> Terms:
     chosen = Configuration.objects.filter(pk=1).values_list("inactivity_seconds", "name_holders").first()
     seconds, name_holders = chosen or (Configuration().inactivity_seconds, Configuration().name_holders)
     return make_terms(version, entitlements(), timedelta(seconds=seconds), name_holders)
+
+
+def ask_whether_in_force(cursor: CursorWrapper, terms: Terms) -> Callable[[], None]:
+    """Ask, after locks that may have been waited for, whether the terms are still those in force.
+
+    What is given raises `Overtaken` where they are not. Where a transaction holds the whole database, nobody
+    can have changed them.
+    """
+    if not words_of(cursor).for_update:
+        return lambda: None
+    version = ask(cursor, "SELECT version FROM licensing_installation WHERE id = 1", ())
+
+    def read() -> None:
+        rows = version()
+        if (rows[0][0] if rows else 0) != terms.version:
+            raise Overtaken
+
+    return read
 
 
 def make_terms(

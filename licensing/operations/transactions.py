@@ -70,6 +70,28 @@ def in_transaction(work: Callable[[CursorWrapper], Result], opened: Opened = pla
 
 
 @contextmanager
+def snapshot() -> Iterator[CursorWrapper]:
+    """For reading alone: all of it is as it was at one moment, and nobody waits for it.
+
+    Within another transaction it is part of that.
+    """
+    with connection.cursor() as cursor:
+        if connection.in_atomic_block:
+            yield cursor
+        elif connection.vendor == "sqlite":
+            # Django's own would be IMMEDIATE, which keeps every writer away.
+            cursor.execute("BEGIN")
+            try:
+                yield cursor
+            finally:
+                cursor.execute("ROLLBACK")
+        else:
+            with transaction.atomic():
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+                yield cursor
+
+
+@contextmanager
 def _our_turn() -> Iterator[None]:
     if connection.vendor != "sqlite":
         yield

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from .actors import PORTAL, Actor
 from .endings import Ending, end_leases
 from .events import record
-from .installation import bump_version
+from .installation import bump_version, lock_installation
 from .lease_rows import LeaseRow, encode, read_leases, write_withdrawn
 from .lease_values import Promise, id_of
 from .seats import Place
@@ -52,6 +52,7 @@ def reckon(
     """
     if not ids:
         return 0
+    lock_installation()
     rows = {key: row for key, row in read_leases(cursor, ids, lock=True).items() if row.ended_at is None}
     seats = read_seats(cursor, rows)
     for promise in promises:

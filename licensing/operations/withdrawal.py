@@ -1,7 +1,7 @@
 """What a grant, or the loss of a key, does to the leases that are held."""
 
 from collections.abc import Collection, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db.backends.utils import CursorWrapper
 from django.db.models import F, Max
@@ -19,6 +19,9 @@ from .sets import words_of
 from .terms import Terms, read_terms
 from .transactions import in_transaction
 from .verdicts import reckon
+
+# By how much a heartbeat under way may be judged by a later time than a contact that it does not see yet.
+LATE = timedelta(minutes=1)
 
 
 def apply_grant(key: VirtualKey, grant: Grant, now: datetime) -> None:
@@ -66,12 +69,17 @@ def end_leases_of_key(key_number: str, reason: str, now: datetime) -> int:
 def _end_of_key(cursor: CursorWrapper, number: str, reason: str, now: datetime) -> int:
     bump_version()
     modules = Module.objects.filter(key__number=number)
-    held = Seat.objects.filter(module__key__number=number, lease__isnull=False)
-    leases = {lease_id.hex for lease_id in held.values_list("lease__id", flat=True)}
-    _lock_and_tidy(cursor, set(modules.values_list("key_id", "code")), leases, now)
-    ended = end_leases(cursor, {key: Ending(now, reason) for key in leases})
+    _lock_and_tidy(cursor, set(modules.values_list("key_id", "code")), _holders(number), now)
+    # Now that the modules are locked: a lease may have been given while that was waited for.
+    ended = end_leases(cursor, {key: Ending(now, reason) for key in _holders(number)})
     modules.delete()
     return len(ended)
+
+
+def _holders(key_number: str) -> set[str]:
+    """Leases that hold a seat of the key."""
+    held = Seat.objects.filter(module__key__number=key_number, lease__isnull=False)
+    return {lease_id.hex for lease_id in held.values_list("lease__id", flat=True)}
 
 
 def _lock_and_tidy(cursor: CursorWrapper, places: set[Place], leases: Collection[str], now: datetime) -> None:
@@ -165,21 +173,26 @@ def _tell_number(lease: Lease, code: str, key_number: str, number: int | None) -
 
 
 def _beyond_deadlines(cursor: CursorWrapper, terms: Terms, now: datetime) -> set[str]:
-    """Live leases that would outlive a module or key of theirs."""
+    """Live leases that may outlive a module or key of theirs.
+
+    A heartbeat that another process has not committed yet cannot be seen: it gives no more than a fresh
+    inactivity time. So of a module that ends before that, each lease is named: whoever locks it waits for
+    that heartbeat. Checkouts of such a module have ended, or wait, once it is locked.
+    """
     words = words_of(cursor)
+    unseen = now + terms.inactivity + LATE
     cursor.execute("SELECT MAX(expires_at) FROM licensing_lease WHERE ended_at IS NULL")
     (latest,) = cursor.fetchone()
-    if latest is None:
-        return set()
-    last = words.read_instant(latest)
-    early = [(*place, words.instant(o.ends_at)) for place, o in terms.by_place.items() if o.ends_at < last]
+    last = unseen if latest is None else max(unseen, words.read_instant(latest))
+    early = [place for place, offer in terms.by_place.items() if offer.ends_at < last]
     if not early:
         return set()
+    lock_modules(cursor, early)
     cursor.execute(
         "SELECT DISTINCT l.id FROM licensing_module m JOIN licensing_seat s ON s.module_id = m.id"  # noqa: S608
         " JOIN licensing_lease l ON l.row_number = s.lease_id"
-        f" JOIN {words.rows('r', key_id='number', code='text', ends='instant')}"
-        " ON r.key_id = m.key_id AND r.code = m.code WHERE l.ended_at IS NULL AND l.expires_at > r.ends",
+        f" JOIN {words.rows('r', key_id='number', code='text')}"
+        " ON r.key_id = m.key_id AND r.code = m.code WHERE l.ended_at IS NULL",
         words.columns(early),
     )
     return {words.read_id(row[0]) for row in cursor.fetchall()}

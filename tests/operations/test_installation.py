@@ -237,6 +237,13 @@ def test_a_new_installation_begins_without_the_old_secrets(
     assert Configuration.objects.get().proxy_password is None
 
 
+def test_version_goes_on_where_an_installation_begins_anew(portal: Portal) -> None:
+    portal.accept(KEY, [module()])
+    before = Installation.objects.get().version
+    new_installation(NOW, ADMIN)
+    assert Installation.objects.get().version > before
+
+
 def test_only_an_administrator_begins_anew(portal: Portal) -> None:
     assert refusal(new_installation, NOW, Actor("olga", Role.OPERATOR)).code == "not_permitted"
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
 
-from keymanager import deployment
+from keymanager import deployment, settings
 from keymanager.wrong import WrongSetting
 from tests.portal_process import manage
 
@@ -182,3 +183,25 @@ def test_every_command_stops_at_a_bad_setting_without_a_traceback(tmp_path: Path
     told = manage(tmp_path, command, KEYMANAGER_TIME_ZONE="Europe/Atlantis")
     expected = "KEYMANAGER_TIME_ZONE: found 'Europe/Atlantis', expected a name such as Europe/Warsaw\n"
     assert (told.returncode, told.stdout, told.stderr) == (1, "", expected)
+
+
+def test_postgresql_that_says_nothing_any_more_is_soon_given_up(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = options_of("postgres://user:geheim@db/portal", monkeypatch)
+    assert options["tcp_user_timeout"] == 5000
+    assert options["keepalives_idle"] + options["keepalives_interval"] * options["keepalives_count"] <= 15
+
+
+def test_options_of_postgresql_in_the_url_win(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "postgres://user:geheim@db/portal?tcp_user_timeout=9000&sslmode=require"
+    options = options_of(url, monkeypatch)
+    assert (int(options["tcp_user_timeout"]), options["sslmode"]) == (9000, "require")
+    assert options["keepalives_idle"] == 5
+
+
+def options_of(url: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    monkeypatch.setenv("KEYMANAGER_DATABASE_URL", url)
+    monkeypatch.setattr(settings, "KEYMANAGER", deployment.read())
+    options: dict[str, Any] = settings._database()["OPTIONS"]
+    return options
