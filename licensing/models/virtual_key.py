@@ -37,6 +37,10 @@ class VirtualKey(models.Model):
     # The vendor's last word on this key if it was a refusal, and who else has it.
     refusal = models.CharField(max_length=32, blank=True)
     active_on = models.CharField(max_length=64, blank=True)
+    # The machine or cluster to which the last grant bound it, and the refusal by which the vendor has asked
+    # since to bind it anew: another refusal that follows does not change that, only a grant does.
+    bound_machine = models.CharField(max_length=128, blank=True)
+    binding_asked = models.CharField(max_length=32, blank=True)
     # The serial of the last grant held, and that grant as received (a compact JWS).
     serial = models.PositiveBigIntegerField(default=0)
     grant = models.TextField(null=True, blank=True)

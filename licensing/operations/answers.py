@@ -85,7 +85,6 @@ def accept_answer(answer_jws: str, asked: OpenContact, now: datetime, *, on_line
     released = [_released(number, now) for number in answer.released if number in asked.request.release]
     if answer.codes:
         _keep_pack(answer.codes, now)
-    Installation.objects.filter(pk=1).update(machine=asked.request.installation.machine)
     clamp_to_deadlines(now)
     lines = tuple(line for line, _ in outcomes) + tuple(released)
     is_past = any(is_past for _, is_past in outcomes)
@@ -105,17 +104,18 @@ def _key_answer(answer: KeyAnswer, asked: OpenContact, now: datetime) -> tuple[K
         # Removed meanwhile, perhaps added again since.
         return line, False
     if answer.result == GRANTED:
-        return _granted(key, answer, line, edited_since=mark != mark_of(key), now=now)
+        return _granted(key, answer, line, asked, now)
     if answer.result == REFUSED and mark == mark_of(key):
         refused(key, answer, now)
     return line if answer.result == REFUSED else KeyLine(answer.number, UNUSABLE, "malformed"), False
 
 
 def _granted(
-    key: VirtualKey, answer: KeyAnswer, line: KeyLine, *, edited_since: bool, now: datetime
+    key: VirtualKey, answer: KeyAnswer, line: KeyLine, asked: OpenContact, now: datetime
 ) -> tuple[KeyLine, bool]:
+    bound_to, edited_since = asked.request.installation.machine, asked.marks[key.number] != mark_of(key)
     try:
-        grant = granted(key, answer.grant or "", edited_since=edited_since, now=now)
+        grant = granted(key, answer.grant or "", bound_to=bound_to, edited_since=edited_since, now=now)
     except ProtocolError as error:
         record("grant_unusable", now, PORTAL, key.number, reason=error.code)
         return KeyLine(key.number, UNUSABLE, error.code), False

@@ -127,6 +127,8 @@ def _make_rows(now: datetime) -> None:
 
 
 def _make_installation(now: datetime) -> None:
+    # None is made that could report no machine.
+    machine()
     key = InstallationKey.generate()
     _check_key_file(settings.KEYMANAGER.key_file)
     Installation.objects.filter(pk=1).delete()
@@ -134,7 +136,6 @@ def _make_installation(now: datetime) -> None:
         thumbprint=key.id,
         private_key=key.to_json(),
         name=installation_name(),
-        machine=machine(),
         clock_offset=clock.new_record(),
         created_at=now,
     )

@@ -11,7 +11,7 @@ from django.core.validators import validate_email
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
-from licensing.models import Installation, KeyState, PendingRelease, Role, VirtualKey
+from licensing.models import KeyState, PendingRelease, Role, VirtualKey
 from licensing.protocol.fields import CUSTOMER, KEY_NUMBER, MOST_KEYS, PIN
 
 from .actors import Actor
@@ -21,11 +21,6 @@ from .events import record
 from .installation import bump_version
 from .leases import end_leases_of_key
 from .machine import machine
-from .requests import HELD_BACK
-
-# The vendor's words after which an active key has to be bound anew; wrong credentials follow on a PIN that
-# was entered for that.
-TO_BE_BOUND_ANEW = frozenset({"machine_changed", "clone_suspected", "not_bound"}) | HELD_BACK
 
 
 @dataclass(frozen=True)
@@ -116,7 +111,7 @@ def remove_key(now: datetime, actor: Actor, number: str, pin: str | None = None)
     actor.require(Role.ADMINISTRATOR)
     with _changing_keys():
         key = _locked(number)
-        bind_first = key.state == KeyState.ACTIVE and waits_for_binding(key) and key.refusal != "not_bound"
+        bind_first = bound_before_release(key)
         held = {"customer": key.customer, **_cleaned(pin=pin)} if bind_first and pin else {}
         end_leases_of_key(key.number, "key_removed", now)
         key.delete()
@@ -126,22 +121,21 @@ def remove_key(now: datetime, actor: Actor, number: str, pin: str | None = None)
     return Removal(key.number, needs_vendor)
 
 
-def waits_for_binding(key: VirtualKey, moved: bool | None = None) -> bool:
+def waits_for_binding(key: VirtualKey, here: str | None = None) -> bool:
     """Whether an active key has to be bound anew, so that its PIN is asked for.
 
     Args:
         key: its row.
-        moved: what `has_moved` says, where the caller has asked already.
+        here: the machine or cluster that this is, where the caller has asked already.
     """
     if key.state != KeyState.ACTIVE:
         return False
-    return key.refusal in TO_BE_BOUND_ANEW or (has_moved() if moved is None else moved)
+    return bool(key.binding_asked) or key.bound_machine != (here or machine())
 
 
-def has_moved() -> bool:
-    """Whether the keys are bound to another machine or cluster than this."""
-    bound_to = Installation.objects.values_list("machine", flat=True).filter(pk=1).first()
-    return bound_to != machine()
+def bound_before_release(key: VirtualKey) -> bool:
+    """Whether the vendor frees a key only once it is bound anew: one that it has unbound already is free."""
+    return waits_for_binding(key) and key.binding_asked != "not_bound"
 
 
 def _locked(number: str) -> VirtualKey:

@@ -397,6 +397,61 @@ def test_such_a_removal_waits_while_the_key_is_suspended(link: Link, settings: A
     assert link.contact().lines == (KeyLine(KEY, "released"),)
 
 
+def test_a_key_on_another_machine_that_is_then_suspended_still_waits_to_be_bound_anew(
+    link: Link, settings: Any, tmp_path: Path
+) -> None:
+    link.add()
+    link.authority.suspend(KEY)
+    move_to_another_computer(settings, tmp_path)
+    # The vendor tells of the suspension first, so nobody has asked to bind anything anew.
+    assert link.contact().lines == (KeyLine(KEY, "refused", "suspended"),)
+    assert waits_for_binding(link.key())
+    rebind_key(link.now(), ADMIN, KEY, PIN)
+    link.authority.suspend(KEY, suspended=False)
+    assert link.contact().lines == (KeyLine(KEY, "granted"),)
+    assert not waits_for_binding(link.key())
+
+
+def test_a_suspected_key_that_is_then_suspended_still_waits_to_be_bound_anew(link: Link) -> None:
+    link.add()
+    copy = copy_of_this_portal(link.authority)
+    copy.contact()
+    link.contact()
+    copy.contact()
+    assert link.contact().lines == (KeyLine(KEY, "refused", "clone_suspected"),)
+    link.authority.suspend(KEY)
+    assert link.contact().lines == (KeyLine(KEY, "refused", "suspended"),)
+    assert waits_for_binding(link.key())
+    remove_key(link.now(), ADMIN, KEY, PIN)
+    link.authority.suspend(KEY, suspended=False)
+    assert link.contact().lines == (KeyLine(KEY, "released"),)
+    assert link.authority.state()["bound_to"] is None
+
+
+def test_a_key_that_the_vendor_has_unbound_is_released_without_being_bound_first(link: Link) -> None:
+    link.add()
+    link.authority.reset(KEY)
+    link.contact()
+    rebind_key(link.now(), ADMIN, KEY, "9999")
+    assert link.contact().lines == (KeyLine(KEY, "refused", "wrong_credentials"),)
+    assert waits_for_binding(link.key())
+    assert not remove_key(link.now(), ADMIN, KEY).needs_vendor
+    assert link.contact().lines == (KeyLine(KEY, "released"),)
+
+
+def test_a_key_whose_machine_is_the_same_again_waits_no_longer_once_it_is_granted(
+    link: Link, settings: Any, tmp_path: Path
+) -> None:
+    link.add()
+    before = settings.KEYMANAGER
+    move_to_another_computer(settings, tmp_path)
+    link.contact()
+    settings.KEYMANAGER = before
+    assert waits_for_binding(link.key())
+    assert link.contact().lines == (KeyLine(KEY, "granted"),)
+    assert not waits_for_binding(link.key())
+
+
 def test_such_a_removal_is_done_where_the_key_is_active_elsewhere(
     link: Link, settings: Any, tmp_path: Path
 ) -> None:
