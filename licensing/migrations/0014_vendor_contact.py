@@ -17,7 +17,7 @@ def note_bindings(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    """Whether a key waits to be bound anew is told by its own row."""
+    """Whether a key waits to be bound anew, and whether a release frees it, is told by its own row."""
 
     dependencies = [("licensing", "0013_seat_module_without_index")]
 
@@ -34,4 +34,14 @@ class Migration(migrations.Migration):
         ),
         migrations.RunPython(note_bindings, migrations.RunPython.noop, elidable=True),
         migrations.RemoveField(model_name="installation", name="machine"),
+        migrations.AddField(
+            model_name="pendingrelease",
+            name="needs_vendor",
+            field=models.BooleanField(default=False),
+        ),
+        migrations.AddField(
+            model_name="pendingrelease",
+            name="refusal",
+            field=models.CharField(blank=True, max_length=32),
+        ),
     ]

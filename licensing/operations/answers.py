@@ -32,11 +32,16 @@ from .requests import HELD_BACK, OpenContact, leaves_open, mark_of, mark_of_rele
 
 UNUSABLE = "unusable"
 RELEASED = "released"
+NEEDS_VENDOR = "needs_vendor"
 
 
 @dataclass(frozen=True)
 class KeyLine:
-    """What a contact brought for one key: `granted`, `released`, `refused` or `unusable`, and why."""
+    """What a contact brought for one key, and why.
+
+    `granted`, `released`, `needs_vendor` (removed, but only the vendor's reset frees it; `reason`: why its
+    PIN did not help), `refused` or `unusable`.
+    """
 
     number: str
     result: str
@@ -127,9 +132,10 @@ def _bound_before_release(answer: KeyAnswer, mark: str, line: KeyLine, now: date
     row = PendingRelease.objects.defer("pin").filter(number=answer.number).first()
     if row is None or mark_of_release(row) != mark:
         return line
-    if answer.result == GRANTED or answer.reason in HELD_BACK:
+    if answer.result == GRANTED:
         PendingRelease.objects.filter(pk=row.pk).update(pin=None)
     if answer.reason in HELD_BACK:
+        PendingRelease.objects.filter(pk=row.pk).update(pin=None, needs_vendor=True, refusal=answer.reason)
         record("release_needs_vendor", now, PORTAL, answer.number, reason=answer.reason)
     if answer.reason == "active_elsewhere":
         row.delete()
@@ -137,9 +143,14 @@ def _bound_before_release(answer: KeyAnswer, mark: str, line: KeyLine, now: date
 
 
 def _released(number: str, now: datetime) -> KeyLine:
-    deleted, _ = PendingRelease.objects.filter(number=number, pin__isnull=True).delete()
-    if deleted:
-        record("key_released", now, PORTAL, number)
+    """The vendor names each number that was to be released, whether or not that has freed its key."""
+    row = PendingRelease.objects.defer("pin").filter(number=number, pin__isnull=True).first()
+    if row is None:
+        return KeyLine(number, RELEASED)
+    row.delete()
+    if row.needs_vendor:
+        return KeyLine(number, NEEDS_VENDOR, row.refusal or None)
+    record("key_released", now, PORTAL, number)
     return KeyLine(number, RELEASED)
 
 

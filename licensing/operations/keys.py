@@ -115,8 +115,10 @@ def remove_key(now: datetime, actor: Actor, number: str, pin: str | None = None)
         held = {"customer": key.customer, **_cleaned(pin=pin)} if bind_first and pin else {}
         end_leases_of_key(key.number, "key_removed", now)
         key.delete()
-        PendingRelease.objects.create(number=key.number, removed_at=now, **held)
         needs_vendor = bind_first and not held
+        PendingRelease.objects.create(number=key.number, removed_at=now, needs_vendor=needs_vendor, **held)
+        if needs_vendor:
+            record("release_needs_vendor", now, actor, key.number)
         _changed(now, actor, "key_removed", key.number, needs_vendor=needs_vendor)
     return Removal(key.number, needs_vendor)
 

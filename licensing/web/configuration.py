@@ -8,7 +8,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from licensing.models import ContactAttempt, KeyState, Role, VirtualKey
+from licensing.models import ContactAttempt, KeyState, PendingRelease, Role, VirtualKey
 from licensing.operations.causes import sentence
 from licensing.operations.keys import waits_for_binding
 from licensing.operations.machine import machine
@@ -63,7 +63,7 @@ def configuration_page(request: HttpRequest) -> HttpResponse:
     seen = moment_of(request)
     context: dict[str, Any] = {
         "cards": key_cards(seen),
-        "release_pending": seen.status.release_pending,
+        "releases": PendingRelease.objects.values("number", "needs_vendor").order_by("number"),
         "next_contact_at": seen.status.next_contact_at,
         "attempts": [attempt_line(row) for row in ContactAttempt.objects.all()[:ATTEMPTS_SHOWN]],
         "authority_url": settings.KEYMANAGER.authority_url,

@@ -369,8 +369,12 @@ def test_without_its_pin_such_a_key_is_freed_by_the_vendor_alone(
     move_to_another_computer(settings, tmp_path)
     link.contact()
     assert remove_key(link.now(), ADMIN, KEY).needs_vendor
-    link.contact()
+    assert Event.objects.get(kind="release_needs_vendor").data == {}
+    # The vendor names it among the released, though nothing was done.
+    assert link.contact().lines == (KeyLine(KEY, "needs_vendor"),)
     assert link.authority.state()["bound_to"] is not None
+    assert not PendingRelease.objects.exists()
+    assert not Event.objects.filter(kind="key_released").exists()
 
 
 def test_with_a_wrong_pin_such_a_key_stays_bound_and_that_is_told(
@@ -379,10 +383,26 @@ def test_with_a_wrong_pin_such_a_key_stays_bound_and_that_is_told(
     link.add()
     move_to_another_computer(settings, tmp_path)
     link.contact()
-    remove_key(link.now(), ADMIN, KEY, "9999")
-    link.contact()
+    assert not remove_key(link.now(), ADMIN, KEY, "9999").needs_vendor
+    assert link.contact().lines == (KeyLine(KEY, "needs_vendor", "wrong_credentials"),)
     assert link.authority.state()["bound_to"] is not None
     assert Event.objects.get(kind="release_needs_vendor").data["reason"] == "wrong_credentials"
+    assert not PendingRelease.objects.exists()
+    assert not Event.objects.filter(kind="key_released").exists()
+
+
+def test_such_a_key_is_freed_by_adding_it_again_with_the_right_pin_and_removing_it(
+    link: Link, settings: Any, tmp_path: Path
+) -> None:
+    link.add()
+    move_to_another_computer(settings, tmp_path)
+    link.contact()
+    remove_key(link.now(), ADMIN, KEY, "9999")
+    link.contact()
+    assert link.add().lines == (KeyLine(KEY, "granted"),)
+    remove_key(link.now(), ADMIN, KEY)
+    assert link.contact().lines == (KeyLine(KEY, "released"),)
+    assert link.authority.state()["bound_to"] is None
 
 
 def test_such_a_removal_waits_while_the_key_is_suspended(link: Link, settings: Any, tmp_path: Path) -> None:
