@@ -44,4 +44,9 @@ class Migration(migrations.Migration):
             name="refusal",
             field=models.CharField(blank=True, max_length=32),
         ),
+        migrations.AlterField(
+            model_name="virtualkey",
+            name="active_on",
+            field=models.CharField(blank=True, max_length=255),
+        ),
     ]

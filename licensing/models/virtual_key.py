@@ -36,7 +36,7 @@ class VirtualKey(models.Model):
     state = models.CharField(max_length=8, choices=KeyState.choices, default=KeyState.NEW)
     # The vendor's last word on this key if it was a refusal, and who else has it.
     refusal = models.CharField(max_length=32, blank=True)
-    active_on = models.CharField(max_length=64, blank=True)
+    active_on = models.CharField(max_length=255, blank=True)
     # The machine or cluster to which the last grant bound it, and the refusal by which the vendor has asked
     # since to bind it anew: another refusal that follows does not change that, only a grant does.
     bound_machine = models.CharField(max_length=128, blank=True)
