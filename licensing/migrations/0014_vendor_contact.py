@@ -49,4 +49,9 @@ class Migration(migrations.Migration):
             name="active_on",
             field=models.CharField(blank=True, max_length=255),
         ),
+        migrations.AddField(
+            model_name="contactstate",
+            name="not_before",
+            field=models.DateTimeField(null=True),
+        ),
     ]

@@ -113,7 +113,7 @@ def new_installation(now: datetime, actor: Actor) -> None:
         for model in (OpenRequest, PendingRelease, HeldCodePack, Challenge, OfflineActivation):
             model._default_manager.all().delete()
         Configuration.objects.update(proxy_password=None, smtp_password=None)
-        ContactState.objects.update(next_at=now, failures=0, claim=None, claimed_until=None)
+        ContactState.objects.update(next_at=now, not_before=None, failures=0, claim=None, claimed_until=None)
         _make_installation(now)
         record("new_installation", now, actor)
 
