@@ -22,6 +22,9 @@ from .installation import bump_version
 from .leases import end_leases_of_key
 from .machine import machine
 
+# What the column takes; the vendor takes longer ones.
+LONGEST_EMAIL = 254
+
 
 @dataclass(frozen=True)
 class Removal:
@@ -198,6 +201,8 @@ def _cleaned(**fields: str | None) -> dict[str, str]:
 
 def _fault(name: str, value: str) -> object:
     if name == "email":
+        if len(value) > LONGEST_EMAIL:
+            return _("An e-mail address has at most 254 characters.")
         try:
             if value:
                 validate_email(value)

@@ -25,6 +25,8 @@ TOKEN: Final = re.compile(r"[\x21-\x7e]+")
 """A compact JWS or JWE whose own shape is judged by whoever opens it."""
 NAME: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,255}")
 """Text for people on one line: no control characters."""
+EMAIL: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,4096}")
+"""An e-mail address, of which nothing is proved: its form is for whoever writes to it."""
 
 MOST_KEYS: Final = 50
 LARGEST_COUNT: Final = 2**53 - 1

@@ -8,6 +8,7 @@ from .encoding import encode_bytes
 from .errors import BadSignature, MalformedMessage, WrongMessage
 from .fields import (
     CUSTOMER,
+    EMAIL,
     INSTALLATION_ID,
     KEY_NUMBER,
     LARGEST_COUNT,
@@ -161,5 +162,5 @@ def _read_credentials(members: Members) -> Credentials:
         number=fields.text("number", KEY_NUMBER),
         customer=fields.text("customer", CUSTOMER),
         pin=fields.text("pin", PIN),
-        email=fields.or_none("email", lambda: fields.text("email", NAME)),
+        email=fields.or_none("email", lambda: fields.text("email", EMAIL)),
     )

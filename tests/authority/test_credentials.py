@@ -51,6 +51,10 @@ def outcome_with(
     return answer.reason or answer.result
 
 
+def test_a_long_email_does_not_make_credentials_wrong(vendor: Vendor, portal: Installation) -> None:
+    assert vendor.outcome(portal, bind(email="a" * 4084 + "@firma.pl")) == "granted"
+
+
 def test_after_five_wrong_ones_an_installation_is_locked_out_for_24_hours(
     vendor: Vendor, portal: Installation
 ) -> None:

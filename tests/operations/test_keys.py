@@ -62,6 +62,7 @@ def lease_of(link: Link) -> Callable[[], HeldLease]:
         ("pin", "04275"),
         ("pin", "٠٤٢٧"),
         ("email", "no-address"),
+        ("email", "a" * 241 + "@firma.example"),
     ],
 )
 def test_add_refuses_a_field_of_the_wrong_shape_with_a_sentence_for_it(
@@ -77,6 +78,12 @@ def test_add_refuses_a_field_of_the_wrong_shape_with_a_sentence_for_it(
 def test_add_strips_what_was_typed_around(link: Link) -> None:
     key = add_key(link.now(), ADMIN, f" {KEY} ", " 123456", "0427 ", " jan@firma.example ")
     assert (key.number, key.customer, key.email) == (KEY, "123456", "jan@firma.example")
+
+
+def test_the_longest_email_is_sent_to_the_vendor(link: Link) -> None:
+    email = "a" * 240 + "@firma.example"
+    assert add_key(link.now(), ADMIN, KEY, CUSTOMER, PIN, email).email == email
+    assert link.contact().lines == (KeyLine(KEY, "granted"),)
 
 
 def test_add_refuses_a_number_that_is_already_here(link: Link) -> None:
