@@ -17,7 +17,7 @@ from .fields import (
     NAME,
     PIN,
     REQUEST_ID,
-    TOKEN,
+    TEXT,
     Fields,
 )
 from .jose import WHITE_SPACE, Header, Members, open_jwe, open_jws, seal_jwe, sign_jws
@@ -117,7 +117,8 @@ def _read_key(value: object) -> KeyRequest:
     return KeyRequest(
         number=fields.text("number", KEY_NUMBER),
         serial=fields.whole("serial", 0, LARGEST_COUNT),
-        credentials=fields.text("credentials", TOKEN) if fields.has("credentials") else None,
+        # What is no JWE is wrong for this key alone.
+        credentials=fields.text("credentials", TEXT) if fields.has("credentials") else None,
     )
 
 
