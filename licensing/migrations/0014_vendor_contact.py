@@ -36,6 +36,11 @@ class Migration(migrations.Migration):
         migrations.RemoveField(model_name="installation", name="machine"),
         migrations.AddField(
             model_name="pendingrelease",
+            name="bound_machine",
+            field=models.CharField(blank=True, max_length=128),
+        ),
+        migrations.AddField(
+            model_name="pendingrelease",
             name="needs_vendor",
             field=models.BooleanField(default=False),
         ),

@@ -83,6 +83,8 @@ class PendingRelease(models.Model):
     number = models.CharField(max_length=10, unique=True)
     customer = models.CharField(max_length=20, blank=True)
     pin = SealedField(null=True)
+    # To what it was bound when it was removed, or is since; empty where it was not active.
+    bound_machine = models.CharField(max_length=128, blank=True)
     # Its release frees nothing, as it is still bound to something else; `refusal`: why its PIN did not help.
     needs_vendor = models.BooleanField(default=False)
     refusal = models.CharField(max_length=32, blank=True)

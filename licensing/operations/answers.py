@@ -87,7 +87,9 @@ def accept_answer(answer_jws: str, asked: OpenContact, now: datetime, *, on_line
         record("authority_keys_changed", now, PORTAL)
     row.delete()
     outcomes = [_key_answer(key, asked, now) for key in answer.keys]
-    released = [_released(number, now) for number in answer.released if number in asked.request.release]
+    released = [
+        _released(number, asked, now) for number in answer.released if number in asked.request.release
+    ]
     if answer.codes:
         _keep_pack(answer.codes, now)
     clamp_to_deadlines(now)
@@ -103,7 +105,7 @@ def _key_answer(answer: KeyAnswer, asked: OpenContact, now: datetime) -> tuple[K
     mark = asked.marks.get(answer.number, "")
     line = KeyLine(answer.number, answer.result, answer.reason, answer.active_on)
     if mark.startswith("release "):
-        return _bound_before_release(answer, mark, line, now), False
+        return _bound_before_release(answer, asked, line, now), False
     key = VirtualKey.objects.select_for_update().filter(number=answer.number).first()
     if key is None or not mark.startswith(f"key {key.pk}."):
         # Removed meanwhile, perhaps added again since.
@@ -127,13 +129,14 @@ def _granted(
     return line, grant.valid_until <= now
 
 
-def _bound_before_release(answer: KeyAnswer, mark: str, line: KeyLine, now: datetime) -> KeyLine:
+def _bound_before_release(answer: KeyAnswer, asked: OpenContact, line: KeyLine, now: datetime) -> KeyLine:
     """A removed key was to be bound anew first: if it is, the next request releases it."""
     row = PendingRelease.objects.defer("pin").filter(number=answer.number).first()
-    if row is None or mark_of_release(row) != mark:
+    if row is None or mark_of_release(row) != asked.marks[answer.number]:
         return line
     if answer.result == GRANTED:
-        PendingRelease.objects.filter(pk=row.pk).update(pin=None)
+        bound_to = asked.request.installation.machine
+        PendingRelease.objects.filter(pk=row.pk).update(pin=None, bound_machine=bound_to)
     if answer.reason in HELD_BACK:
         PendingRelease.objects.filter(pk=row.pk).update(pin=None, needs_vendor=True, refusal=answer.reason)
         record("release_needs_vendor", now, PORTAL, answer.number, reason=answer.reason)
@@ -142,13 +145,19 @@ def _bound_before_release(answer: KeyAnswer, mark: str, line: KeyLine, now: date
     return line
 
 
-def _released(number: str, now: datetime) -> KeyLine:
-    """The vendor names each number that was to be released, whether or not that has freed its key."""
+def _released(number: str, asked: OpenContact, now: datetime) -> KeyLine:
+    """The vendor names each number that was to be released, whether or not that has freed its key.
+
+    It frees one that is bound to the very machine that asks, which may have changed since the removal.
+    """
     row = PendingRelease.objects.defer("pin").filter(number=number, pin__isnull=True).first()
     if row is None:
         return KeyLine(number, RELEASED)
     row.delete()
-    if row.needs_vendor:
+    has_moved = row.bound_machine not in ("", asked.request.installation.machine)
+    if has_moved and not row.needs_vendor:
+        record("release_needs_vendor", now, PORTAL, number)
+    if has_moved or row.needs_vendor:
         return KeyLine(number, NEEDS_VENDOR, row.refusal or None)
     record("key_released", now, PORTAL, number)
     return KeyLine(number, RELEASED)

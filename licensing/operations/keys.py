@@ -119,7 +119,13 @@ def remove_key(now: datetime, actor: Actor, number: str, pin: str | None = None)
         end_leases_of_key(key.number, "key_removed", now)
         key.delete()
         needs_vendor = bind_first and not held
-        PendingRelease.objects.create(number=key.number, removed_at=now, needs_vendor=needs_vendor, **held)
+        PendingRelease.objects.create(
+            number=key.number,
+            removed_at=now,
+            bound_machine=key.bound_machine if key.state == KeyState.ACTIVE else "",
+            needs_vendor=needs_vendor,
+            **held,
+        )
         if needs_vendor:
             record("release_needs_vendor", now, actor, key.number)
         _changed(now, actor, "key_removed", key.number, needs_vendor=needs_vendor)

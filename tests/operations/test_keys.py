@@ -384,6 +384,18 @@ def test_without_its_pin_such_a_key_is_freed_by_the_vendor_alone(
     assert not Event.objects.filter(kind="key_released").exists()
 
 
+def test_a_release_from_another_machine_than_at_the_removal_frees_nothing(
+    link: Link, settings: Any, tmp_path: Path
+) -> None:
+    link.add()
+    assert not remove_key(link.now(), ADMIN, KEY).needs_vendor
+    move_to_another_computer(settings, tmp_path)
+    assert link.contact().lines == (KeyLine(KEY, "needs_vendor"),)
+    assert link.authority.state()["bound_to"] is not None
+    assert Event.objects.filter(kind="release_needs_vendor").count() == 1
+    assert not Event.objects.filter(kind="key_released").exists()
+
+
 def test_with_a_wrong_pin_such_a_key_stays_bound_and_that_is_told(
     link: Link, settings: Any, tmp_path: Path
 ) -> None:
