@@ -139,4 +139,7 @@ def _remember(tx: sqlite3.Connection, request: ContactRequest, results: _Results
         "UPDATE installation SET last_results = ? WHERE id = ?", (msgspec.json.encode(results).decode(), here)
     )
     tx.execute("DELETE FROM used_request WHERE used_at < ?", (format_instant(now - IDS_KEPT),))
-    tx.execute("INSERT INTO used_request VALUES (?, ?, ?)", (here, request.request_id, format_instant(now)))
+    tx.execute(
+        "INSERT INTO used_request (installation, request_id, used_at, sent_at) VALUES (?, ?, ?, ?)",
+        (here, request.request_id, format_instant(now), format_instant(request.sent_at)),
+    )

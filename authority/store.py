@@ -35,6 +35,7 @@ CREATE TABLE IF NOT EXISTS used_request (
     installation TEXT NOT NULL,
     request_id TEXT NOT NULL,
     used_at TEXT NOT NULL,
+    sent_at TEXT,
     PRIMARY KEY (installation, request_id)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS used_request_age ON used_request (used_at);
@@ -101,6 +102,13 @@ class Store:
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = FULL")
         self._connection.executescript(_SCHEMA)
+        self._add_sent_at()
+
+    def _add_sent_at(self) -> None:
+        """A file that was made before `sent_at` was recorded gets its column."""
+        columns = self._connection.execute("SELECT name FROM pragma_table_info('used_request')")
+        if "sent_at" not in {row["name"] for row in columns}:
+            self._connection.execute("ALTER TABLE used_request ADD COLUMN sent_at TEXT")
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

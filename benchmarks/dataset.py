@@ -47,6 +47,7 @@ def fill(secrets: AuthoritySecrets, keys: int, modules: int, seats: int) -> dict
     from licensing.operations.clients import add_erp_client
     from licensing.operations.installation import bump_version, ensure_installation
     from licensing.operations.leases import apply_grant
+    from licensing.operations.machine import machine
 
     now = datetime.now(UTC)
     ensure_installation(now)
@@ -68,6 +69,7 @@ def fill(secrets: AuthoritySecrets, keys: int, modules: int, seats: int) -> dict
             state=KeyState.ACTIVE,
             serial=1,
             grant=sign_grant(grant, secrets),
+            bound_machine=machine(),
             last_contact_at=now,
             added_at=now,
         )

@@ -17,6 +17,7 @@ from licensing.models import ErpClient, Installation, KeyState, VirtualKey
 from licensing.operations.installation import bump_version, ensure_installation
 from licensing.operations.lease_values import CheckoutRequest, HeldLease, LeaseCall, Program
 from licensing.operations.leases import Checkout, apply_grant, checkout, heartbeat, return_leases
+from licensing.operations.machine import machine
 from licensing.protocol.grants import sign_grant, verify_grant
 from licensing.protocol.keys import AuthoritySecrets
 from licensing.protocol.messages import Grant, GrantedModule
@@ -80,22 +81,17 @@ class Portal:
     ) -> VirtualKey:
         """Store a new grant of the key as an accepted contact does; a key that is not here yet is added."""
         jws = self.grant(number, modules, now, life)
+        held = {
+            "state": KeyState.ACTIVE,
+            "grant": jws,
+            "serial": self.serials[number],
+            "bound_machine": machine(),
+            "last_contact_at": now,
+        }
         key, _ = VirtualKey.objects.update_or_create(
             number=number,
-            defaults={
-                "state": KeyState.ACTIVE,
-                "grant": jws,
-                "serial": self.serials[number],
-                "last_contact_at": now,
-            },
-            create_defaults={
-                "customer": "123456",
-                "state": KeyState.ACTIVE,
-                "grant": jws,
-                "serial": self.serials[number],
-                "last_contact_at": now,
-                "added_at": now,
-            },
+            defaults=held,
+            create_defaults={**held, "customer": "123456", "added_at": now},
         )
         keys = vendor_secrets().public()
         apply_grant(key, verify_grant(jws, keys, installation=self.installation, key=number), now)

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 
 from licensing.operations.actors import COMMAND
-from licensing.operations.answers import KeyLine
+from licensing.operations.answers import NEEDS_VENDOR, KeyLine
 from licensing.operations.clock import portal_now
 from licensing.operations.contact import ContactReport, contact_now
 from licensing.operations.errors import Refused
+from licensing.operations.key_sentences import needs_vendor_sentence
 
 Tell = Callable[[str], None]
 
@@ -29,19 +30,25 @@ def require_good(report: ContactReport) -> None:
     if not report.is_ok:
         raise Refused(report.outcome, report.sentence())
     for line in report.lines:
+        if line.result == NEEDS_VENDOR:
+            raise Refused(line.result, f"{line.number}: {needs_vendor_sentence(line.reason)}")
         if not line.is_good:
             raise Refused(line.reason or line.result, f"{line.number} {line.result}")
 
 
-def after_storing(what: str, number: str, tell: Tell) -> None:
-    """Say what was stored, contact the vendor and print that key's line; trouble there is no error here."""
+def after_storing(what: str, number: str, tell: Tell) -> KeyLine | None:
+    """Say what was stored, contact the vendor, and print and give that key's line.
+
+    Trouble there is no error here.
+    """
     tell(what)
     report = contact_now(portal_now, COMMAND, "command")
-    lines = [line for line in report.lines if line.number == number]
-    if lines:
-        tell(_text(lines[0]))
+    line = next((line for line in report.lines if line.number == number), None)
+    if line is not None:
+        tell(_text(line))
     elif not report.is_ok:
         tell(f"{report.outcome}: {report.sentence()}")
+    return line
 
 
 def _text(line: KeyLine) -> str:

@@ -30,6 +30,8 @@ class ContactState(models.Model):
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     next_at = models.DateTimeField()
+    # The end of the vendor's Retry-After: until then no failure brings the schedule's contact forward.
+    not_before = models.DateTimeField(null=True)
     # Failed attempts in a row.
     failures = models.PositiveIntegerField(default=0)
     claim = models.UUIDField(null=True)

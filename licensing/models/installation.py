@@ -13,7 +13,6 @@ class Installation(models.Model):
     thumbprint = models.CharField(max_length=43)
     private_key = SealedField()
     name = models.CharField(max_length=64)
-    machine = models.CharField(max_length=128)
     # What portal time is reckoned from (operations/clock.py).
     clock_offset = SealedField()
     # The newest serial accepted for each key, sealed (operations/serials.py).

@@ -36,7 +36,11 @@ class VirtualKey(models.Model):
     state = models.CharField(max_length=8, choices=KeyState.choices, default=KeyState.NEW)
     # The vendor's last word on this key if it was a refusal, and who else has it.
     refusal = models.CharField(max_length=32, blank=True)
-    active_on = models.CharField(max_length=64, blank=True)
+    active_on = models.CharField(max_length=255, blank=True)
+    # The machine or cluster to which the last grant bound it, and the refusal by which the vendor has asked
+    # since to bind it anew: another refusal that follows does not change that, only a grant does.
+    bound_machine = models.CharField(max_length=128, blank=True)
+    binding_asked = models.CharField(max_length=32, blank=True)
     # The serial of the last grant held, and that grant as received (a compact JWS).
     serial = models.PositiveBigIntegerField(default=0)
     grant = models.TextField(null=True, blank=True)
@@ -79,6 +83,11 @@ class PendingRelease(models.Model):
     number = models.CharField(max_length=10, unique=True)
     customer = models.CharField(max_length=20, blank=True)
     pin = SealedField(null=True)
+    # To what it was bound when it was removed, or is since; empty where it was not active.
+    bound_machine = models.CharField(max_length=128, blank=True)
+    # Its release frees nothing, as it is still bound to something else; `refusal`: why its PIN did not help.
+    needs_vendor = models.BooleanField(default=False)
+    refusal = models.CharField(max_length=32, blank=True)
     removed_at = models.DateTimeField()
 
     class Meta:

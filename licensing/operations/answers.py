@@ -32,11 +32,16 @@ from .requests import HELD_BACK, OpenContact, leaves_open, mark_of, mark_of_rele
 
 UNUSABLE = "unusable"
 RELEASED = "released"
+NEEDS_VENDOR = "needs_vendor"
 
 
 @dataclass(frozen=True)
 class KeyLine:
-    """What a contact brought for one key: `granted`, `released`, `refused` or `unusable`, and why."""
+    """What a contact brought for one key, and why.
+
+    `granted`, `released`, `needs_vendor` (removed, but only the vendor's reset frees it; `reason`: why its
+    PIN did not help), `refused` or `unusable`.
+    """
 
     number: str
     result: str
@@ -82,10 +87,11 @@ def accept_answer(answer_jws: str, asked: OpenContact, now: datetime, *, on_line
         record("authority_keys_changed", now, PORTAL)
     row.delete()
     outcomes = [_key_answer(key, asked, now) for key in answer.keys]
-    released = [_released(number, now) for number in answer.released if number in asked.request.release]
+    released = [
+        _released(number, asked, now) for number in answer.released if number in asked.request.release
+    ]
     if answer.codes:
         _keep_pack(answer.codes, now)
-    Installation.objects.filter(pk=1).update(machine=asked.request.installation.machine)
     clamp_to_deadlines(now)
     lines = tuple(line for line, _ in outcomes) + tuple(released)
     is_past = any(is_past for _, is_past in outcomes)
@@ -99,47 +105,61 @@ def _key_answer(answer: KeyAnswer, asked: OpenContact, now: datetime) -> tuple[K
     mark = asked.marks.get(answer.number, "")
     line = KeyLine(answer.number, answer.result, answer.reason, answer.active_on)
     if mark.startswith("release "):
-        return _bound_before_release(answer, mark, line, now), False
+        return _bound_before_release(answer, asked, line, now), False
     key = VirtualKey.objects.select_for_update().filter(number=answer.number).first()
     if key is None or not mark.startswith(f"key {key.pk}."):
         # Removed meanwhile, perhaps added again since.
         return line, False
     if answer.result == GRANTED:
-        return _granted(key, answer, line, edited_since=mark != mark_of(key), now=now)
+        return _granted(key, answer, line, asked, now)
     if answer.result == REFUSED and mark == mark_of(key):
         refused(key, answer, now)
     return line if answer.result == REFUSED else KeyLine(answer.number, UNUSABLE, "malformed"), False
 
 
 def _granted(
-    key: VirtualKey, answer: KeyAnswer, line: KeyLine, *, edited_since: bool, now: datetime
+    key: VirtualKey, answer: KeyAnswer, line: KeyLine, asked: OpenContact, now: datetime
 ) -> tuple[KeyLine, bool]:
+    bound_to, edited_since = asked.request.installation.machine, asked.marks[key.number] != mark_of(key)
     try:
-        grant = granted(key, answer.grant or "", edited_since=edited_since, now=now)
+        grant = granted(key, answer.grant or "", bound_to=bound_to, edited_since=edited_since, now=now)
     except ProtocolError as error:
         record("grant_unusable", now, PORTAL, key.number, reason=error.code)
         return KeyLine(key.number, UNUSABLE, error.code), False
     return line, grant.valid_until <= now
 
 
-def _bound_before_release(answer: KeyAnswer, mark: str, line: KeyLine, now: datetime) -> KeyLine:
+def _bound_before_release(answer: KeyAnswer, asked: OpenContact, line: KeyLine, now: datetime) -> KeyLine:
     """A removed key was to be bound anew first: if it is, the next request releases it."""
     row = PendingRelease.objects.defer("pin").filter(number=answer.number).first()
-    if row is None or mark_of_release(row) != mark:
+    if row is None or mark_of_release(row) != asked.marks[answer.number]:
         return line
-    if answer.result == GRANTED or answer.reason in HELD_BACK:
-        PendingRelease.objects.filter(pk=row.pk).update(pin=None)
+    if answer.result == GRANTED:
+        bound_to = asked.request.installation.machine
+        PendingRelease.objects.filter(pk=row.pk).update(pin=None, bound_machine=bound_to)
     if answer.reason in HELD_BACK:
+        PendingRelease.objects.filter(pk=row.pk).update(pin=None, needs_vendor=True, refusal=answer.reason)
         record("release_needs_vendor", now, PORTAL, answer.number, reason=answer.reason)
     if answer.reason == "active_elsewhere":
         row.delete()
     return line
 
 
-def _released(number: str, now: datetime) -> KeyLine:
-    deleted, _ = PendingRelease.objects.filter(number=number, pin__isnull=True).delete()
-    if deleted:
-        record("key_released", now, PORTAL, number)
+def _released(number: str, asked: OpenContact, now: datetime) -> KeyLine:
+    """The vendor names each number that was to be released, whether or not that has freed its key.
+
+    It frees one that is bound to the very machine that asks, which may have changed since the removal.
+    """
+    row = PendingRelease.objects.defer("pin").filter(number=number, pin__isnull=True).first()
+    if row is None:
+        return KeyLine(number, RELEASED)
+    row.delete()
+    has_moved = row.bound_machine not in ("", asked.request.installation.machine)
+    if has_moved and not row.needs_vendor:
+        record("release_needs_vendor", now, PORTAL, number)
+    if has_moved or row.needs_vendor:
+        return KeyLine(number, NEEDS_VENDOR, row.refusal or None)
+    record("key_released", now, PORTAL, number)
     return KeyLine(number, RELEASED)
 
 

@@ -85,16 +85,15 @@ def _require_alone(now: datetime) -> None:
 
 
 def keys_to_bind(clustered: bool, cluster_name: str) -> list[str]:
-    """The active keys that must be bound anew if the cluster is set so: all, where the machine changes."""
+    """The active keys that must be bound anew if the cluster is set so: those bound to another machine."""
     try:
         wanted = cluster_machine(cluster_name) if clustered else machine_of_host()
     except ValueError:
         return []
-    impossible = clustered and not database.is_shareable()
-    if impossible or Installation.objects.filter(pk=1, machine=wanted).exists():
+    if clustered and not database.is_shareable():
         return []
-    active = VirtualKey.objects.filter(state=KeyState.ACTIVE)
-    return list(active.order_by("number").values_list("number", flat=True))
+    bound_otherwise = VirtualKey.objects.filter(state=KeyState.ACTIVE).exclude(bound_machine=wanted)
+    return list(bound_otherwise.order_by("number").values_list("number", flat=True))
 
 
 def switch_cluster(

@@ -63,7 +63,7 @@ def plan_after_success(now: datetime, *, at_once: bool, uniform: Uniform) -> Non
     """The next contact: in 2 h ± 5 min, or at once where something is left to ask."""
     pause = EVERY + timedelta(seconds=uniform(-JITTER_SECONDS, JITTER_SECONDS))
     ContactState.objects.filter(pk=1).update(
-        next_at=now if at_once else now + pause, failures=0, last_success_at=now
+        next_at=now if at_once else now + pause, not_before=None, failures=0, last_success_at=now
     )
 
 
@@ -73,7 +73,7 @@ def plan_after_failure(
     """The next contact after a failure: in 1, 2, 4 … 30 min, with jitter, and not before Retry-After is over.
 
     An attempt that somebody asked for does not put the schedule's own next attempt off, save that
-    `retry_after` (seconds) binds the schedule in any case, for an hour at most.
+    `retry_after` (seconds) binds the schedule in any case, for an hour at most, through later failures too.
     """
     failures = F("failures") + 1 if scheduled else Greatest(F("failures"), 1)
     ContactState.objects.filter(pk=1).update(failures=failures)
@@ -81,9 +81,8 @@ def plan_after_failure(
     next_at = now + _back_off(state.failures, uniform)
     if not scheduled and now < state.next_at < next_at:
         next_at = state.next_at
-    asked = timedelta(seconds=retry_after or 0)
-    next_at = max(next_at, now + min(asked, MOST_RETRY_AFTER))
-    ContactState.objects.filter(pk=1).update(next_at=next_at)
+    not_before = _not_before(state.not_before, retry_after, now)
+    ContactState.objects.filter(pk=1).update(next_at=max(next_at, not_before or now), not_before=not_before)
 
 
 def put_off(now: datetime, pause: timedelta) -> None:
@@ -96,6 +95,14 @@ def _is_due(now: datetime) -> Q:
         # Only a contact can tell the time again.
         return Q()
     return Q(next_at__lte=now) | Q(next_at__gt=now + LONGEST_PLAN)
+
+
+def _not_before(known: datetime | None, retry_after: float | None, now: datetime) -> datetime | None:
+    """The end of the Retry-After that lasts longest; one further away was made by a clock that was wrong."""
+    asked = now + min(timedelta(seconds=retry_after or 0), MOST_RETRY_AFTER)
+    if known is not None and asked < known <= now + MOST_RETRY_AFTER:
+        return known
+    return asked if asked > now else None
 
 
 def _back_off(failures: int, uniform: Uniform) -> timedelta:

@@ -162,7 +162,7 @@ def new_installation(now: datetime, actor: Actor) -> None:
         for model in (OpenRequest, PendingRelease, HeldCodePack, Challenge, OfflineActivation):
             model._default_manager.all().delete()
         Configuration.objects.update(proxy_password=None, smtp_password=None)
-        ContactState.objects.update(next_at=now, failures=0, claim=None, claimed_until=None)
+        ContactState.objects.update(next_at=now, not_before=None, failures=0, claim=None, claimed_until=None)
         _make_installation(now)
         record("new_installation", now, actor)
 
@@ -178,13 +178,14 @@ def _make_rows(now: datetime) -> None:
 
 
 def _make_installation(now: datetime) -> None:
+    # None is made that could report no machine.
+    machine()
     key = InstallationKey.generate()
     _check_key_file(settings.KEYMANAGER.key_file)
     values: dict[str, Any] = {
         "thumbprint": key.id,
         "private_key": key.to_json(),
         "name": installation_name(),
-        "machine": machine(),
         "clock_offset": clock.new_record(),
         "newest_serials": None,
         "authority_key_set": "",

@@ -24,7 +24,27 @@ KEY_REFUSALS = {
     ),
 }
 
+NEEDS_VENDOR = _("Still bound at the vendor: only the vendor’s reset frees it for another Key Manager.")
+# Why its PIN did not free a removed key, and the other way out.
+NOT_FREED_BY_PIN = {
+    "wrong_credentials": _(
+        "The PIN was wrong: you can also add the key again with the right one and remove it."
+    ),
+    "locked": _(
+        "Too many wrong PINs: after 24 hours you can also add the key again with the right one and remove it."
+    ),
+}
+
 
 def refusal_sentence(code: str) -> str:
     """What the vendor's refusal of a key means and what to do, in the reader's language."""
     return str(KEY_REFUSALS.get(code, code))
+
+
+def needs_vendor_sentence(reason: str | None) -> str:
+    """What frees a removed key that its release has not freed, in the reader's language.
+
+    Args:
+        reason: the refusal of its PIN, if it was tried.
+    """
+    return " ".join(str(words) for words in (NEEDS_VENDOR, NOT_FREED_BY_PIN.get(reason or "")) if words)

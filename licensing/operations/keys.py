@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.utils.translation import gettext_lazy as _
 
-from licensing.models import Installation, KeyState, PendingRelease, Role, VirtualKey
+from licensing.models import KeyState, PendingRelease, Role, VirtualKey
 from licensing.protocol.fields import CUSTOMER, KEY_NUMBER, MOST_KEYS, PIN
 
 from .actors import Actor
@@ -20,11 +20,9 @@ from .events import record
 from .installation import bump_version, changing_terms
 from .leases import end_leases_of_key
 from .machine import machine
-from .requests import HELD_BACK
 
-# The vendor's words after which an active key has to be bound anew; wrong credentials follow on a PIN that
-# was entered for that.
-TO_BE_BOUND_ANEW = frozenset({"machine_changed", "clone_suspected", "not_bound"}) | HELD_BACK
+# What the column takes; the vendor takes longer ones.
+LONGEST_EMAIL = 254
 Result = TypeVar("Result")
 
 
@@ -123,34 +121,41 @@ def remove_key(now: datetime, actor: Actor, number: str, pin: str | None = None)
 
     def remove() -> Removal:
         key = _locked(number)
-        bind_first = key.state == KeyState.ACTIVE and waits_for_binding(key) and key.refusal != "not_bound"
+        bind_first = bound_before_release(key)
         held = {"customer": key.customer, **_cleaned(pin=pin)} if bind_first and pin else {}
         end_leases_of_key(key.number, "key_removed", now)
         key.delete()
-        PendingRelease.objects.create(number=key.number, removed_at=now, **held)
         needs_vendor = bind_first and not held
+        PendingRelease.objects.create(
+            number=key.number,
+            removed_at=now,
+            bound_machine=key.bound_machine if key.state == KeyState.ACTIVE else "",
+            needs_vendor=needs_vendor,
+            **held,
+        )
+        if needs_vendor:
+            record("release_needs_vendor", now, actor, key.number)
         _changed(now, actor, "key_removed", key.number, needs_vendor=needs_vendor)
         return Removal(key.number, needs_vendor)
 
     return _changing_keys(remove)
 
 
-def waits_for_binding(key: VirtualKey, moved: bool | None = None) -> bool:
+def waits_for_binding(key: VirtualKey, here: str | None = None) -> bool:
     """Whether an active key has to be bound anew, so that its PIN is asked for.
 
     Args:
         key: its row.
-        moved: what `has_moved` says, where the caller has asked already.
+        here: the machine or cluster that this is, where the caller has asked already.
     """
     if key.state != KeyState.ACTIVE:
         return False
-    return key.refusal in TO_BE_BOUND_ANEW or (has_moved() if moved is None else moved)
+    return bool(key.binding_asked) or key.bound_machine != (here or machine())
 
 
-def has_moved() -> bool:
-    """Whether the keys are bound to another machine or cluster than this."""
-    bound_to = Installation.objects.values_list("machine", flat=True).filter(pk=1).first()
-    return bound_to != machine()
+def bound_before_release(key: VirtualKey) -> bool:
+    """Whether the vendor frees a key only once it is bound anew: one that it has unbound already is free."""
+    return waits_for_binding(key) and key.binding_asked != "not_bound"
 
 
 def _locked(number: str) -> VirtualKey:
@@ -213,6 +218,8 @@ def _cleaned(**fields: str | None) -> dict[str, str]:
 
 def _fault(name: str, value: str) -> object:
     if name == "email":
+        if len(value) > LONGEST_EMAIL:
+            return _("An e-mail address has at most 254 characters.")
         try:
             if value:
                 validate_email(value)

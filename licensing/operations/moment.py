@@ -10,7 +10,6 @@ from licensing.models.sealed import SealBroken
 from . import clock
 from .clock import ClockRecord, portal_time, read_record
 from .entitlements import Entitlement, entitlements
-from .machine import machine
 from .status import Status, read_keys, status
 
 
@@ -20,8 +19,8 @@ class Moment:
 
     now: datetime
     clock: ClockRecord | None
-    # What entitlements stand on, and the machine; None before the first start.
-    installation: tuple[str, str, str | None, str] | None
+    # What entitlements stand on; None before the first start.
+    installation: tuple[str, str, str | None] | None
 
     @cached_property
     def keys(self) -> list[VirtualKey]:
@@ -31,28 +30,22 @@ class Moment:
     @cached_property
     def held(self) -> dict[str, Entitlement]:
         """What the vendor's words give, by the number of the key."""
-        known = self.installation[:3] if self.installation else None
-        return entitlements(known, self.keys)
+        return entitlements(self.installation, self.keys)
 
     @cached_property
     def status(self) -> Status:
         """How things stand."""
         return status(self.now, self.keys, self.held)
 
-    @property
-    def has_moved(self) -> bool:
-        """Whether the keys are bound to another machine or cluster than this."""
-        return self.installation is not None and self.installation[3] != machine()
-
 
 def moment() -> Moment:
     """This moment. Only edges call this."""
     rows = Installation.objects.filter(pk=1)
-    columns = ("thumbprint", "authority_key_set", "newest_serials", "machine")
+    columns = ("thumbprint", "authority_key_set", "newest_serials")
     try:
         row = rows.values_list(*columns, "clock_offset").first()
     except SealBroken:
         installation = rows.values_list(*columns).first()
         return Moment(portal_time(None, clock.clocks()), None, installation)
-    record = read_record(row[4] if row else None)
-    return Moment(portal_time(record, clock.clocks()), record, row[:4] if row else None)
+    record = read_record(row[3] if row else None)
+    return Moment(portal_time(record, clock.clocks()), record, row[:3] if row else None)

@@ -23,8 +23,12 @@ REQUEST_ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9
 MACHINE: Final = re.compile(r"sha256:[0-9a-f]{64}|cluster:[^\x00-\x1f\x7f-\x9f]{1,128}")
 TOKEN: Final = re.compile(r"[\x21-\x7e]+")
 """A compact JWS or JWE whose own shape is judged by whoever opens it."""
+TEXT: Final = re.compile(r".*", re.DOTALL)
+"""Any string: what is in it is judged later."""
 NAME: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,255}")
 """Text for people on one line: no control characters."""
+EMAIL: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,4096}")
+"""An e-mail address, of which nothing is proved: its form is for whoever writes to it."""
 
 MOST_KEYS: Final = 50
 LARGEST_COUNT: Final = 2**53 - 1

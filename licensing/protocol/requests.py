@@ -8,6 +8,7 @@ from .encoding import encode_bytes
 from .errors import BadSignature, MalformedMessage, WrongMessage
 from .fields import (
     CUSTOMER,
+    EMAIL,
     INSTALLATION_ID,
     KEY_NUMBER,
     LARGEST_COUNT,
@@ -16,7 +17,7 @@ from .fields import (
     NAME,
     PIN,
     REQUEST_ID,
-    TOKEN,
+    TEXT,
     Fields,
 )
 from .jose import WHITE_SPACE, Header, Members, open_jwe, open_jws, seal_jwe, sign_jws
@@ -116,7 +117,8 @@ def _read_key(value: object) -> KeyRequest:
     return KeyRequest(
         number=fields.text("number", KEY_NUMBER),
         serial=fields.whole("serial", 0, LARGEST_COUNT),
-        credentials=fields.text("credentials", TOKEN) if fields.has("credentials") else None,
+        # What is no JWE is wrong for this key alone.
+        credentials=fields.text("credentials", TEXT) if fields.has("credentials") else None,
     )
 
 
@@ -161,5 +163,5 @@ def _read_credentials(members: Members) -> Credentials:
         number=fields.text("number", KEY_NUMBER),
         customer=fields.text("customer", CUSTOMER),
         pin=fields.text("pin", PIN),
-        email=fields.or_none("email", lambda: fields.text("email", NAME)),
+        email=fields.or_none("email", lambda: fields.text("email", EMAIL)),
     )

@@ -8,9 +8,10 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from licensing.models import ContactAttempt, KeyState, Role, VirtualKey
+from licensing.models import ContactAttempt, KeyState, PendingRelease, Role, VirtualKey
 from licensing.operations.causes import sentence
 from licensing.operations.keys import waits_for_binding
+from licensing.operations.machine import machine
 from licensing.operations.moment import Moment
 from licensing.operations.status import KeyStatus
 
@@ -62,7 +63,7 @@ def configuration_page(request: HttpRequest) -> HttpResponse:
     seen = moment_of(request)
     context: dict[str, Any] = {
         "cards": key_cards(seen),
-        "release_pending": seen.status.release_pending,
+        "releases": PendingRelease.objects.values("number", "needs_vendor").order_by("number"),
         "next_contact_at": seen.status.next_contact_at,
         "attempts": [attempt_line(row) for row in ContactAttempt.objects.all()[:ATTEMPTS_SHOWN]],
         "authority_url": settings.KEYMANAGER.authority_url,
@@ -72,10 +73,10 @@ def configuration_page(request: HttpRequest) -> HttpResponse:
 
 def key_cards(seen: Moment) -> list[KeyCard]:
     """The keys in the order of their numbers."""
-    moved = any(row.state == KeyState.ACTIVE for row in seen.keys) and seen.has_moved
+    here = machine() if any(row.state == KeyState.ACTIVE for row in seen.keys) else None
     modules = {number: len(held.grant.modules) for number, held in seen.held.items()}
     return [
-        _card(found, row, modules.get(row.number, 0), seen.now, moved)
+        _card(found, row, modules.get(row.number, 0), seen.now, here)
         for found, row in zip(seen.status.keys, seen.keys, strict=True)
     ]
 
@@ -91,7 +92,7 @@ def attempt_line(row: ContactAttempt) -> AttemptLine:
     )
 
 
-def _card(found: KeyStatus, row: VirtualKey, modules: int, now: datetime, moved: bool) -> KeyCard:
+def _card(found: KeyStatus, row: VirtualKey, modules: int, now: datetime, here: str | None) -> KeyCard:
     left = found.contact_deadline - now if found.contact_deadline else timedelta(0)
     return KeyCard(
         number=row.number,
@@ -107,5 +108,5 @@ def _card(found: KeyStatus, row: VirtualKey, modules: int, now: datetime, moved:
         contact_deadline=found.contact_deadline,
         minutes_left=int(max(timedelta(0), min(left, RENEWAL)).total_seconds()) // 60,
         may_edit=found.state != "active",
-        may_bind_anew=waits_for_binding(row, moved),
+        may_bind_anew=waits_for_binding(row, here),
     )

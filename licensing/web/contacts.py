@@ -15,6 +15,7 @@ from django_q.tasks import async_task
 from licensing.models import ContactAttempt, PendingRelease, Role, VirtualKey
 from licensing.operations.clock import portal_now
 from licensing.operations.health import worker_silent
+from licensing.operations.key_sentences import needs_vendor_sentence
 from licensing.protocol.errors import ProtocolError
 from licensing.protocol.times import format_instant, parse_instant
 
@@ -113,6 +114,8 @@ def _key_progress(number: str, line: dict[str, Any] | None, done: bool) -> KeyPr
         return KeyProgress(number, "good", _("granted: its modules are up to date"))
     if line["result"] == "released":
         return KeyProgress(number, "good", _("released: it may become active in another Key Manager"))
+    if line["result"] == "needs_vendor":
+        return KeyProgress(number, "bad", needs_vendor_sentence(line.get("reason")))
     if line["result"] == "refused":
         return KeyProgress(number, "bad", _refusal(line))
     return KeyProgress(

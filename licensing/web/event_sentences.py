@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy
 from licensing.models import Configuration, Event, Role
 from licensing.operations.clock_sentences import CLOCK_EVENTS
 from licensing.operations.durations import duration
+from licensing.operations.key_sentences import needs_vendor_sentence
 from licensing.templatetags.times import exact
 
 from .words import CHANNELS, refusal_sentence
@@ -48,7 +49,7 @@ KINDS: dict[str, tuple[Text, Text]] = {
     ),
     "release_needs_vendor": (
         gettext_lazy("Release needs the vendor"),
-        gettext_lazy("The vendor did not free key %(subject)s: ask for a reset of it."),
+        gettext_lazy("Key %(subject)s was removed. %(reason)s"),
     ),
     "grant_unusable": (
         gettext_lazy("Grant unusable"),
@@ -169,6 +170,8 @@ def event_sentence(event: Event) -> str:
     if event.kind not in KINDS:
         return f"{kind_name(event.kind)} {event.subject}".strip()
     words = {name: _told(event.kind, name, value) for name, value in event.data.items()}
+    if event.kind == "release_needs_vendor":
+        words["reason"] = needs_vendor_sentence(event.data.get("reason"))
     filled: str = str(KINDS[event.kind][1]) % _Blank(words, subject=event.subject)
     return filled.strip()
 

@@ -13,7 +13,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from licensing.models import KeyState, Role, VirtualKey
 from licensing.operations.clock import portal_now
 from licensing.operations.configuration import addresses, change_configuration, configuration
-from licensing.operations.keys import add_key, edit_key, rebind_key, remove_key, waits_for_binding
+from licensing.operations.keys import add_key, bound_before_release, edit_key, rebind_key, remove_key
 
 from .access import actor, needs
 from .contacts import start_contact
@@ -163,7 +163,7 @@ def bind_anew(request: HttpRequest, number: str) -> HttpResponse:
 def remove(request: HttpRequest, number: str) -> HttpResponse:
     """Remove a key after saying what that means; confirmed by typing its number."""
     key = _key(number)
-    asks_pin = waits_for_binding(key)
+    asks_pin = bound_before_release(key)
     form = RemoveKeyForm(request.POST or None, expected=number, asks_pin=asks_pin)
     if request.method == "POST" and form.is_valid():
         now, pin = portal_now(), form.cleaned_data.get("pin") or None

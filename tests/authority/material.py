@@ -46,10 +46,18 @@ class Ask:
     serial: int = 0
     pin: str | None = None
     customer: str = "123456"
+    email: str = "admin@firma.pl"
 
 
-def bind(number: str = NUMBER, pin: str = PIN, *, serial: int = 0, customer: str = "123456") -> Ask:
-    return Ask(number, serial, pin, customer)
+def bind(
+    number: str = NUMBER,
+    pin: str = PIN,
+    *,
+    serial: int = 0,
+    customer: str = "123456",
+    email: str = "admin@firma.pl",
+) -> Ask:
+    return Ask(number, serial, pin, customer, email)
 
 
 def renew(serial: int, number: str = NUMBER) -> Ask:
@@ -82,7 +90,7 @@ class Installation:
     def _sealed(self, request_id: str, ask: Ask) -> str | None:
         if ask.pin is None:
             return None
-        given = Credentials(request_id, self.key.id, ask.number, ask.customer, ask.pin, "admin@firma.pl")
+        given = Credentials(request_id, self.key.id, ask.number, ask.customer, ask.pin, ask.email)
         return seal_credentials(given, self.authority)
 
     def grant(self, answer: KeyAnswer) -> Grant:

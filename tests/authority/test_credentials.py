@@ -4,6 +4,8 @@ import dataclasses
 from datetime import timedelta
 from hashlib import sha256
 
+import pytest
+
 from authority.credentials import locked_until
 from authority.virtual_keys import find_key
 from licensing.protocol import KeyRequest, sign_request
@@ -41,6 +43,19 @@ def test_credentials_of_another_request_installation_or_key_are_wrong(
     assert outcome_with(vendor, portal, NUMBER, "a..b.c.d", None) == "wrong_credentials"
 
 
+@pytest.mark.parametrize(
+    "sealed", ["", " ", "a b", "....", "ż.ż.ż.ż.ż", "a..b.c.d\n", "\x00", "{}", "a" * 5000]
+)
+def test_credentials_that_are_no_jwe_are_wrong_for_their_key_alone(
+    vendor: Vendor, portal: Installation, sealed: str
+) -> None:
+    vendor.add_key(OTHER)
+    request, _ = portal.ask(bind(OTHER))
+    request = dataclasses.replace(request, keys=(KeyRequest(NUMBER, 0, sealed), *request.keys))
+    answers = vendor.application.contact.answer(sign_request(request, portal.key), NOW).keys
+    assert [answer.reason or answer.result for answer in answers] == ["wrong_credentials", "granted"]
+
+
 def outcome_with(
     vendor: Vendor, who: Installation, number: str, sealed: str | None, request_id: str | None
 ) -> str:
@@ -49,6 +64,10 @@ def outcome_with(
     request = dataclasses.replace(request, keys=(KeyRequest(number, 0, sealed),))
     (answer,) = vendor.application.contact.answer(sign_request(request, who.key), NOW).keys
     return answer.reason or answer.result
+
+
+def test_a_long_email_does_not_make_credentials_wrong(vendor: Vendor, portal: Installation) -> None:
+    assert vendor.outcome(portal, bind(email="a" * 4084 + "@firma.pl")) == "granted"
 
 
 def test_after_five_wrong_ones_an_installation_is_locked_out_for_24_hours(

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import pytest
+
 from licensing.models import Configuration, KeyState, PendingRelease, VirtualKey
 from tests.commands.conftest import Ran
 from tests.vendor_link import Link
@@ -73,6 +75,40 @@ def test_remove_key_says_when_the_release_is_pending(link: Link, command: Comman
     assert ran.status == 0
     assert ran.lines[-1] == f"{KEY}: release pending, done at the next contact."
     assert PendingRelease.objects.filter(number=KEY).exists()
+
+
+NEEDS_VENDOR = "Still bound at the vendor: only the vendor’s reset frees it for another Key Manager."
+
+
+@pytest.mark.parametrize(
+    ("pin", "line", "way_out"),
+    [
+        ((), "needs_vendor", ""),
+        (
+            ("--pin", "9999"),
+            "needs_vendor wrong_credentials",
+            " The PIN was wrong: you can also add the key again with the right one and remove it.",
+        ),
+    ],
+)
+def test_remove_key_says_when_only_the_vendor_frees_it(
+    link: Link, command: Command, pin: tuple[str, ...], line: str, way_out: str
+) -> None:
+    command(*ADD)
+    VirtualKey.objects.update(bound_machine="cluster:OTHER")
+    ran = command("remove_key", KEY, *pin)
+    told = f"Key {KEY} removed.\n{KEY} {line}\n{KEY}: {NEEDS_VENDOR}{way_out}\n"
+    assert ran == Ran(told, "", 0)
+
+
+def test_contact_fails_where_only_the_vendor_frees_a_key(link: Link, command: Command) -> None:
+    command(*ADD)
+    VirtualKey.objects.update(bound_machine="cluster:OTHER")
+    link.authority.mode("refuse")
+    command("remove_key", KEY)
+    link.authority.mode("ok")
+    error = f"needs_vendor: {KEY}: {NEEDS_VENDOR}\n"
+    assert command("contact") == Ran(f"{KEY} needs_vendor\n", error, 1)
 
 
 def test_remove_key_refuses_an_unknown_one(link: Link, command: Command) -> None:

@@ -1,4 +1,4 @@
-"""A portal that was made before leases had row numbers keeps its leases, and each keeps its seats."""
+"""What an older portal's database holds is kept: leases with their seats, and to what keys are bound."""
 
 import copy
 from collections.abc import Callable, Iterator
@@ -19,7 +19,8 @@ from tests.portal_process import manage
 
 ALIAS = "older"
 BEFORE = "0011_lease_id_of_its_key"
-KINDS = ("VirtualKey", "Module", "Seat", "ErpClient", "Lease")
+BEFORE_BINDINGS = "0013_seat_module_without_index"
+KINDS = ("Installation", "VirtualKey", "Module", "Seat", "ErpClient", "Lease")
 pytestmark = pytest.mark.both_databases
 
 
@@ -101,3 +102,29 @@ def test_rows_made_afterwards_come_after_the_others(
     lease.save(using=ALIAS, force_insert=True)
     seat.save(using=ALIAS, force_insert=True)
     assert (lease.pk > last[0], seat.pk > last[1]) == (True, True)
+
+
+def test_active_keys_are_bound_to_the_machine_that_was_last_reported(
+    older: BaseDatabaseWrapper, migrate: Callable[..., None]
+) -> None:
+    migrate(BEFORE_BINDINGS)
+    all_of = managers(MigrationLoader(older).project_state([("licensing", BEFORE_BINDINGS)]).apps)
+    all_of["Installation"].create(
+        thumbprint="A" * 43,
+        private_key="",
+        clock_offset="",
+        name="SRV",
+        machine="cluster:ERP",
+        created_at=NOW,
+    )
+    for number, fields in {
+        "5000000001": {"state": "active", "grant": "x", "refusal": "clone_suspected"},
+        "5000000002": {"state": "active", "grant": "x", "refusal": "suspended"},
+        "5000000003": {"refusal": "wrong_credentials"},
+    }.items():
+        all_of["VirtualKey"].create(number=number, customer="1", added_at=NOW, **fields)
+    migrate()
+    keys = managers(MigrationLoader(older).project_state().apps)["VirtualKey"].order_by("number")
+    assert list(keys.values_list("bound_machine", "binding_asked")) == [
+        ("cluster:ERP", "clone_suspected"), ("cluster:ERP", ""), ("", "")
+    ]  # fmt: skip

@@ -154,11 +154,11 @@ EDITS = {
     "key.refusal": "UPDATE licensing_virtualkey SET refusal = 'suspended', active_on = 'X'",
     "key.state": "UPDATE licensing_virtualkey SET state = 'inactive'",
     "key.customer": "UPDATE licensing_virtualkey SET customer = '1', email = 'x@y.z', revision = 77",
+    "key.bound_machine": "UPDATE licensing_virtualkey SET bound_machine = 'cluster:X'",
     "key.grant": "UPDATE licensing_virtualkey SET grant = 'nonsense'",
     "key.grant cut": "UPDATE licensing_virtualkey SET grant = substr(grant, 1, length(grant) - 3)",
     "installation.clock": "UPDATE licensing_installation SET clock_offset = '-99999999'",
     "installation.clock empty": "UPDATE licensing_installation SET clock_offset = ''",
-    "installation.machine": "UPDATE licensing_installation SET machine = 'cluster:X'",
     "installation.keys": "UPDATE licensing_installation SET authority_key_set = 'e30.e30.e30'",
     "configuration": "UPDATE licensing_configuration SET inactivity_seconds = 999999999",
 }

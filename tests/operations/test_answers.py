@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 
-from licensing.models import ContactState, Event, HeldCodePack, Installation, OpenRequest, Role
+from licensing.models import (
+    ContactState,
+    Event,
+    HeldCodePack,
+    Installation,
+    OpenRequest,
+    Role,
+    VirtualKey,
+)
 from licensing.operations.actors import Actor
 from licensing.operations.answers import KeyLine
 from licensing.operations.authority_keys import authority_keys
@@ -296,6 +304,14 @@ def test_without_a_key_file_nothing_is_asked_and_that_is_told(desk: Desk, settin
         export_request(NOW, OPERATOR)
     assert refused.value.code == "authority_keys_missing"
     assert entitlements() == {}
+
+
+def test_the_longest_name_of_another_key_manager_is_kept(desk: Desk) -> None:
+    add(KEY)
+    name = "Ż" * 255
+    report = desk.bring(KeyAnswer(KEY, "refused", reason="active_elsewhere", active_on=name))
+    assert report.lines == (KeyLine(KEY, "refused", "active_elsewhere", name),)
+    assert VirtualKey.objects.get().active_on == name
 
 
 # --- by hand ---------------------------------------------------------------------------------------------

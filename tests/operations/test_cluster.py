@@ -62,6 +62,7 @@ def test_without_the_pin_the_key_goes_on_and_waits_to_be_bound(link: Link, on_po
     switch_cluster(link.now(), COMMAND, True, "sql-erp", {})
     assert link.contact().lines[0].reason == "machine_changed"
     assert link.key().state == "active"
+    assert keys_to_bind(True, "sql-erp") == [KEY]
 
 
 def test_a_pin_that_cannot_be_one_changes_nothing(link: Link, on_postgresql: None) -> None:

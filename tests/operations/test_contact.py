@@ -15,6 +15,7 @@ from licensing.operations.actors import Actor
 from licensing.operations.answers import KeyLine
 from licensing.operations.clock import clock_offset
 from licensing.operations.contact import contact_if_due, contact_now, forget_attempts
+from licensing.operations.contact_schedule import plan_after_failure
 from licensing.operations.errors import Refused
 from licensing.operations.keys import add_key, edit_key, remove_key
 from licensing.operations.lease_values import LeaseCall
@@ -435,6 +436,38 @@ def test_retry_after_binds_the_schedule_but_not_who_asks(link: Link) -> None:
     link.authority.mode("ok")
     assert link.tick() is None
     assert link.contact().is_ok
+
+
+def test_retry_after_binds_the_schedule_through_later_failures_until_it_is_over(link: Link) -> None:
+    link.add()
+    plan_after_failure(link.now(), scheduled=True, retry_after=3000, uniform=link.uniform)
+    link.authority.mode("error_500")
+    link.contact()
+    assert link.next_in_minutes() == pytest.approx(50, abs=0.2)
+    link.authority.mode("busy_503")
+    link.contact()
+    assert link.next_in_minutes() == pytest.approx(50, abs=0.2), "nor does a shorter one"
+    link.authority.mode("error_500")
+    link.wait(minutes=50, seconds=5)
+    assert link.tick() is not None
+    assert link.next_in_minutes() == pytest.approx(2, abs=0.2)
+
+
+def test_a_contact_that_succeeds_ends_retry_after(link: Link) -> None:
+    link.add()
+    plan_after_failure(link.now(), scheduled=True, retry_after=3000, uniform=link.uniform)
+    assert link.contact().is_ok
+    link.authority.mode("error_500")
+    link.contact()
+    assert link.next_in_minutes() == pytest.approx(1, abs=0.2)
+
+
+def test_a_retry_after_noted_by_a_wrong_clock_is_not_waited_for(link: Link) -> None:
+    link.add()
+    type(link.state()).objects.update(not_before=link.now() + timedelta(days=400))
+    link.authority.mode("error_500")
+    link.contact()
+    assert link.next_in_minutes() == pytest.approx(1, abs=0.2)
 
 
 def test_a_failed_contact_that_somebody_asked_for_does_not_put_the_schedule_off(link: Link) -> None:

@@ -63,7 +63,7 @@ def test_the_first_start_makes_key_file_key_pair_and_rows(folder: Path) -> None:
     ensure_installation(NOW)
     installation = Installation.objects.get()
     assert installation.thumbprint == installation_key().id
-    assert installation.machine == machine_id_digest("fedcba9876543210fedcba9876543210")
+    assert machine() == machine_id_digest("fedcba9876543210fedcba9876543210")
     assert (Configuration.objects.count(), ContactState.objects.count()) == (1, 1)
     assert Event.objects.get().kind == "installation_made"
 

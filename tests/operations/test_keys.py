@@ -62,6 +62,7 @@ def lease_of(link: Link) -> Callable[[], HeldLease]:
         ("pin", "04275"),
         ("pin", "٠٤٢٧"),
         ("email", "no-address"),
+        ("email", "a" * 241 + "@firma.example"),
     ],
 )
 def test_add_refuses_a_field_of_the_wrong_shape_with_a_sentence_for_it(
@@ -77,6 +78,12 @@ def test_add_refuses_a_field_of_the_wrong_shape_with_a_sentence_for_it(
 def test_add_strips_what_was_typed_around(link: Link) -> None:
     key = add_key(link.now(), ADMIN, f" {KEY} ", " 123456", "0427 ", " jan@firma.example ")
     assert (key.number, key.customer, key.email) == (KEY, "123456", "jan@firma.example")
+
+
+def test_the_longest_email_is_sent_to_the_vendor(link: Link) -> None:
+    email = "a" * 240 + "@firma.example"
+    assert add_key(link.now(), ADMIN, KEY, CUSTOMER, PIN, email).email == email
+    assert link.contact().lines == (KeyLine(KEY, "granted"),)
 
 
 def test_add_refuses_a_number_that_is_already_here(link: Link) -> None:
@@ -369,8 +376,24 @@ def test_without_its_pin_such_a_key_is_freed_by_the_vendor_alone(
     move_to_another_computer(settings, tmp_path)
     link.contact()
     assert remove_key(link.now(), ADMIN, KEY).needs_vendor
-    link.contact()
+    assert Event.objects.get(kind="release_needs_vendor").data == {}
+    # The vendor names it among the released, though nothing was done.
+    assert link.contact().lines == (KeyLine(KEY, "needs_vendor"),)
     assert link.authority.state()["bound_to"] is not None
+    assert not PendingRelease.objects.exists()
+    assert not Event.objects.filter(kind="key_released").exists()
+
+
+def test_a_release_from_another_machine_than_at_the_removal_frees_nothing(
+    link: Link, settings: Any, tmp_path: Path
+) -> None:
+    link.add()
+    assert not remove_key(link.now(), ADMIN, KEY).needs_vendor
+    move_to_another_computer(settings, tmp_path)
+    assert link.contact().lines == (KeyLine(KEY, "needs_vendor"),)
+    assert link.authority.state()["bound_to"] is not None
+    assert Event.objects.filter(kind="release_needs_vendor").count() == 1
+    assert not Event.objects.filter(kind="key_released").exists()
 
 
 def test_with_a_wrong_pin_such_a_key_stays_bound_and_that_is_told(
@@ -379,10 +402,26 @@ def test_with_a_wrong_pin_such_a_key_stays_bound_and_that_is_told(
     link.add()
     move_to_another_computer(settings, tmp_path)
     link.contact()
-    remove_key(link.now(), ADMIN, KEY, "9999")
-    link.contact()
+    assert not remove_key(link.now(), ADMIN, KEY, "9999").needs_vendor
+    assert link.contact().lines == (KeyLine(KEY, "needs_vendor", "wrong_credentials"),)
     assert link.authority.state()["bound_to"] is not None
     assert Event.objects.get(kind="release_needs_vendor").data["reason"] == "wrong_credentials"
+    assert not PendingRelease.objects.exists()
+    assert not Event.objects.filter(kind="key_released").exists()
+
+
+def test_such_a_key_is_freed_by_adding_it_again_with_the_right_pin_and_removing_it(
+    link: Link, settings: Any, tmp_path: Path
+) -> None:
+    link.add()
+    move_to_another_computer(settings, tmp_path)
+    link.contact()
+    remove_key(link.now(), ADMIN, KEY, "9999")
+    link.contact()
+    assert link.add().lines == (KeyLine(KEY, "granted"),)
+    remove_key(link.now(), ADMIN, KEY)
+    assert link.contact().lines == (KeyLine(KEY, "released"),)
+    assert link.authority.state()["bound_to"] is None
 
 
 def test_such_a_removal_waits_while_the_key_is_suspended(link: Link, settings: Any, tmp_path: Path) -> None:
@@ -395,6 +434,61 @@ def test_such_a_removal_waits_while_the_key_is_suspended(link: Link, settings: A
     assert status(link.now()).release_pending == (KEY,)
     link.authority.suspend(KEY, suspended=False)
     assert link.contact().lines == (KeyLine(KEY, "released"),)
+
+
+def test_a_key_on_another_machine_that_is_then_suspended_still_waits_to_be_bound_anew(
+    link: Link, settings: Any, tmp_path: Path
+) -> None:
+    link.add()
+    link.authority.suspend(KEY)
+    move_to_another_computer(settings, tmp_path)
+    # The vendor tells of the suspension first, so nobody has asked to bind anything anew.
+    assert link.contact().lines == (KeyLine(KEY, "refused", "suspended"),)
+    assert waits_for_binding(link.key())
+    rebind_key(link.now(), ADMIN, KEY, PIN)
+    link.authority.suspend(KEY, suspended=False)
+    assert link.contact().lines == (KeyLine(KEY, "granted"),)
+    assert not waits_for_binding(link.key())
+
+
+def test_a_suspected_key_that_is_then_suspended_still_waits_to_be_bound_anew(link: Link) -> None:
+    link.add()
+    copy = copy_of_this_portal(link.authority)
+    copy.contact()
+    link.contact()
+    copy.contact()
+    assert link.contact().lines == (KeyLine(KEY, "refused", "clone_suspected"),)
+    link.authority.suspend(KEY)
+    assert link.contact().lines == (KeyLine(KEY, "refused", "suspended"),)
+    assert waits_for_binding(link.key())
+    remove_key(link.now(), ADMIN, KEY, PIN)
+    link.authority.suspend(KEY, suspended=False)
+    assert link.contact().lines == (KeyLine(KEY, "released"),)
+    assert link.authority.state()["bound_to"] is None
+
+
+def test_a_key_that_the_vendor_has_unbound_is_released_without_being_bound_first(link: Link) -> None:
+    link.add()
+    link.authority.reset(KEY)
+    link.contact()
+    rebind_key(link.now(), ADMIN, KEY, "9999")
+    assert link.contact().lines == (KeyLine(KEY, "refused", "wrong_credentials"),)
+    assert waits_for_binding(link.key())
+    assert not remove_key(link.now(), ADMIN, KEY).needs_vendor
+    assert link.contact().lines == (KeyLine(KEY, "released"),)
+
+
+def test_a_key_whose_machine_is_the_same_again_waits_no_longer_once_it_is_granted(
+    link: Link, settings: Any, tmp_path: Path
+) -> None:
+    link.add()
+    before = settings.KEYMANAGER
+    move_to_another_computer(settings, tmp_path)
+    link.contact()
+    settings.KEYMANAGER = before
+    assert waits_for_binding(link.key())
+    assert link.contact().lines == (KeyLine(KEY, "granted"),)
+    assert not waits_for_binding(link.key())
 
 
 def test_such_a_removal_is_done_where_the_key_is_active_elsewhere(

@@ -103,7 +103,7 @@ def test_an_active_key_cannot_be_edited(portal: Portal, administrator: Visitor) 
 
 def test_a_key_to_be_bound_anew_asks_for_its_pin(portal: Portal, administrator: Visitor) -> None:
     portal.accept(KEY, [module()])
-    VirtualKey.objects.update(refusal="machine_changed")
+    VirtualKey.objects.update(refusal="machine_changed", binding_asked="machine_changed")
     assert "Enter the PIN" in administrator.reads("configuration")
     administrator.post("key_bind", KEY, pin="0427")
     assert VirtualKey.objects.get().pin == "0427"
@@ -135,10 +135,21 @@ def test_removing_a_key_that_waits_to_be_bound_anew_asks_for_the_pin(
     portal: Portal, administrator: Visitor
 ) -> None:
     portal.accept(KEY, [module()])
-    VirtualKey.objects.update(refusal="clone_suspected")
+    VirtualKey.objects.update(refusal="suspended", binding_asked="clone_suspected")
     assert "only a reset by the vendor frees it" in administrator.reads("key_remove", KEY)
     page = administrator.post("key_remove", KEY, number=KEY, pin="")
     assert "Only the vendor can free this key now" in words(page)
+    text = administrator.reads("configuration")
+    assert f"Key {KEY} is removed here, but only a reset by the vendor frees it" in text
+
+
+def test_removing_a_key_that_the_vendor_has_unbound_asks_for_no_pin(
+    portal: Portal, administrator: Visitor
+) -> None:
+    portal.accept(KEY, [module()])
+    VirtualKey.objects.update(refusal="not_bound", binding_asked="not_bound")
+    assert "Enter the PIN" in administrator.reads("configuration")
+    assert "only a reset by the vendor frees it" not in administrator.reads("key_remove", KEY)
 
 
 def test_keys_that_are_not_there_are_404(administrator: Visitor) -> None:
@@ -209,6 +220,12 @@ def test_the_end_of_a_contact_tells_of_each_key(portal: Portal, later: None, ope
                 "active_on": "SRV-OLD",
             },
             {"number": "5000006699", "result": "released", "reason": None, "active_on": None},
+            {
+                "number": "5000006698",
+                "result": "needs_vendor",
+                "reason": "wrong_credentials",
+                "active_on": None,
+            },
         ],
     )
     text = follow(operator)
@@ -216,6 +233,8 @@ def test_the_end_of_a_contact_tells_of_each_key(portal: Portal, later: None, ope
     assert f"{OTHER_KEY} The key is active in another Key Manager." in text
     assert "It is active on: SRV-OLD." in text
     assert "5000006699 released" in text
+    assert "5000006698 Still bound at the vendor: only the vendor’s reset frees it" in text
+    assert "add the key again with the right one" in text
     assert "every 1s" not in operator.get("contact", since=format_instant(NOW)).content.decode()
 
 

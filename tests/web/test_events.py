@@ -37,6 +37,13 @@ def test_a_sentence_does_not_need_what_an_older_version_did_not_record(kind: str
     ("kind", "data", "sentence"),
     [
         ("key_activated", {"modules": ["HANDEL", "KASA"]}, "its modules: HANDEL, KASA."),
+        ("release_needs_vendor", {}, "only the vendor’s reset frees it for another Key Manager."),
+        (
+            "release_needs_vendor",
+            {"reason": "wrong_credentials"},
+            "reset frees it for another Key Manager. The PIN",
+        ),
+        ("release_needs_vendor", {"reason": "locked"}, "after 24 hours you can also add the key again"),
         ("key_refused", {"reason": "suspended"}, "The vendor has suspended this key."),
         (
             "lease_released",

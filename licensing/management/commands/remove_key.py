@@ -8,7 +8,9 @@ from licensing.management.contact_lines import after_storing
 from licensing.management.portal_command import CommandParser, PortalCommand
 from licensing.models import PendingRelease
 from licensing.operations.actors import COMMAND
+from licensing.operations.answers import NEEDS_VENDOR
 from licensing.operations.clock import portal_now
+from licensing.operations.key_sentences import needs_vendor_sentence
 from licensing.operations.keys import remove_key
 
 
@@ -21,12 +23,12 @@ class Command(PortalCommand):
 
     def carry_out(self, **options: Any) -> int:
         removal = remove_key(portal_now(), COMMAND, options["number"], options["pin"])
-        after_storing(
+        line = after_storing(
             _("Key %(number)s removed.") % {"number": removal.number}, removal.number, self.stdout.write
         )
-        if removal.needs_vendor:
-            told = _("%(number)s: only the vendor’s reset frees it for another Key Manager.")
-            self.stdout.write(told % {"number": removal.number})
+        if removal.needs_vendor or (line is not None and line.result == NEEDS_VENDOR):
+            told = needs_vendor_sentence(line.reason if line else None)
+            self.stdout.write(f"{removal.number}: {told}")
         elif PendingRelease.objects.filter(number=removal.number).exists():
             told = _("%(number)s: release pending, done at the next contact.")
             self.stdout.write(told % {"number": removal.number})
