@@ -9,8 +9,14 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
-# As sent: white space around it is stripped before its 1..64 code points are counted.
-Name = Annotated[str, Meta(min_length=1, max_length=1024, description="1..64 code points after stripping")]
+# As sent it may be longer: white space around it does not count, and letters may come in parts.
+Name = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        description="no character of Cc or Cf as sent; 1..64 code points once in NFC and stripped",
+    ),
+]
 Code = Annotated[str, Meta(min_length=1, max_length=32, description="code of a module", examples=["HANDEL"])]
 KeyNumber = Annotated[str, Meta(description="number of a virtual key", examples=["5000006622"])]
 Instant = Annotated[

@@ -1,10 +1,14 @@
 """What a checkout may say, and how a wrong one is told."""
 
 import json
+import unicodedata
+from time import process_time
 
 import pytest
 
+from licensing.api.parsing import LONGEST_IN_PARTS, read_checkout
 from licensing.models import Lease
+from licensing.operations.errors import Refused
 
 from .calling import Api, checkout_body
 
@@ -72,6 +76,28 @@ def test_user_and_workstation_are_stripped_and_composed(api: Api) -> None:
     decomposed = "  z\u0307o\u0301\u0142w " + ""
     lease = api.checkout("KASA", user=decomposed, workstation=" PC ").json
     assert (lease["user"], lease["workstation"]) == ("żółw", "PC")
+
+
+def test_white_space_around_a_name_does_not_count_however_much_it_is(api: Api) -> None:
+    lease = api.checkout("KASA", user="anna" + "\u3000" * 2000, workstation=" " * 2000 + "PC").json
+    assert (lease["user"], lease["workstation"]) == ("anna", "PC")
+    assert api.checkout("KASA", user=" " * 5000).code == "validation_failed"
+
+
+def test_a_name_that_is_too_long_in_any_form_is_not_put_into_another() -> None:
+    # Sorted one by one, its marks take a quarter of a second, in which nobody else is answered.
+    body = json.dumps(checkout_body(user="a" + "\u0301\u0323" * 3900), ensure_ascii=False).encode()
+    began = process_time()
+    with pytest.raises(Refused, match="validation_failed"):
+        read_checkout({"content-type": "application/json"}, body, 1)
+    assert process_time() - began < 0.1
+
+
+def test_the_longest_name_may_come_in_four_parts_each(api: Api) -> None:
+    composed = unicodedata.normalize("NFC", "\u1f82") * 64
+    parts = unicodedata.normalize("NFD", composed)
+    assert len(parts) == LONGEST_IN_PARTS
+    assert api.checkout("KASA", user=f"  {parts}  ").json["user"] == composed
 
 
 def test_64_code_points_are_taken_and_65_are_not(api: Api) -> None:
