@@ -17,7 +17,18 @@ Name = Annotated[
         description="no character of Cc or Cf as sent; 1..64 code points once in NFC and stripped",
     ),
 ]
-Code = Annotated[str, Meta(min_length=1, max_length=32, description="code of a module", examples=["HANDEL"])]
+# What neither database keeps; told in the description, and seen to in `parsing`.
+_KEPT: dict[str, Any] = {"pattern": "^[^\\u0000]*$"}
+Code = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=32,
+        description="code of a module",
+        examples=["HANDEL"],
+        extra_json_schema=_KEPT,
+    ),
+]
 KeyNumber = Annotated[str, Meta(description="number of a virtual key", examples=["5000006622"])]
 Instant = Annotated[
     str, Meta(description="RFC 3339, UTC, six decimals", examples=["2026-11-24T08:00:00.000000Z"])
@@ -27,8 +38,8 @@ Instant = Annotated[
 class Program(Struct, forbid_unknown_fields=True, frozen=True):
     """The ERP program that asks; `built_on` decides where a module's warranty has passed."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=64)]
-    version: Annotated[str, Meta(min_length=1, max_length=32)]
+    name: Annotated[str, Meta(min_length=1, max_length=64, extra_json_schema=_KEPT)]
+    version: Annotated[str, Meta(min_length=1, max_length=32, extra_json_schema=_KEPT)]
     built_on: date | None = None
 
 

@@ -23,6 +23,7 @@ LONGEST_NAME = 64
 # No letter of NFC stands for more than four as sent. Longer ones are not even put into it: a quarter of a
 # second would go by over some of 16 KiB.
 LONGEST_IN_PARTS = 4 * LONGEST_NAME
+_NULL = "\0"
 _UNREADABLE = ("Cc", "Cf", "Cs")
 
 
@@ -84,11 +85,11 @@ def _refuse_unless_object(body: bytes) -> None:
 
 
 def _checked(body: CheckoutBody) -> CheckoutBody:
-    """The rules that types do not hold: different codes, readable names of 1..64 code points."""
+    """The rules that types do not hold: different codes, readable names, nothing that cannot be kept."""
     _check_codes(body)
     for field, text in (("name", body.program.name), ("version", body.program.version)):
-        if _unreadable(text):
-            raise _has_unreadable(f"/program/{field}")
+        if _NULL in text:
+            raise _has_null(f"/program/{field}")
     workstation, user = _name("/workstation", body.workstation), _name("/user", body.user)
     if workstation == body.workstation and user == body.user:
         return body
@@ -99,8 +100,8 @@ def _check_codes(body: CheckoutBody) -> None:
     seen: set[str] = set()
     for field, codes in (("modules", body.modules), ("optional", body.optional)):
         for place, code in enumerate(codes):
-            if _unreadable(code):
-                raise _has_unreadable(f"/{field}/{place}")
+            if _NULL in code:
+                raise _has_null(f"/{field}/{place}")
             if code in seen:
                 raise invalid(f"/{field}/{place}", _("The module is named twice."))
             seen.add(code)
@@ -108,7 +109,7 @@ def _check_codes(body: CheckoutBody) -> None:
 
 def _name(field: str, text: str) -> str:
     if _unreadable(text):
-        raise _has_unreadable(field)
+        raise invalid(field, _("The text has a control or format character."))
     if len(text) > LONGEST_IN_PARTS:
         text = text.strip()
     name = unicodedata.normalize("NFC", text).strip() if len(text) <= LONGEST_IN_PARTS else text
@@ -122,8 +123,8 @@ def _unreadable(text: str) -> bool:
     return not text.isprintable() and any(unicodedata.category(letter) in _UNREADABLE for letter in text)
 
 
-def _has_unreadable(field: str) -> Refused:
-    return invalid(field, _("The text has a control or format character."))
+def _has_null(field: str) -> Refused:
+    return invalid(field, _("The text has the character U+0000, which no database keeps."))
 
 
 def _idempotency_key(headers: Mapping[str, str]) -> str | None:

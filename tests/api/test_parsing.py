@@ -7,7 +7,7 @@ from time import process_time
 import pytest
 
 from licensing.api.parsing import LONGEST_IN_PARTS, read_checkout
-from licensing.models import Lease
+from licensing.models import Lease, Refusal
 from licensing.operations.errors import Refused
 
 from .calling import Api, checkout_body
@@ -34,6 +34,9 @@ def test_what_is_no_json_object_is_malformed(api: Api, body: bytes) -> None:
         ({"modules": [1]}, "/modules/0"),
         ({"modules": ["HANDEL", "HANDEL"]}, "/modules/1"),
         ({"modules": ["A\u0000"]}, "/modules/0"),
+        ({"optional": ["A", "\u0000"]}, "/optional/1"),
+        ({"program": {"name": "a\u0000", "version": "1"}}, "/program/name"),
+        ({"program": {"name": "a", "version": "\u00001"}}, "/program/version"),
         ({"modules": [f"M{n}" for n in range(33)]}, "/modules"),
         ({"optional": [f"M{n}" for n in range(33)]}, "/optional"),
         ({"optional": ["HANDEL"]}, "/optional/0"),
@@ -70,6 +73,26 @@ def test_a_wrong_member_is_named_by_its_pointer(api: Api, changes: dict[str, obj
     assert error["field"] == field
     assert error["message"]
     assert not Lease.objects.exists()
+
+
+# Everything but U+0000: controls, formats, what has no letter, and what writes from right to left.
+ODD = "\x01\n\r\t\x1b\x7f\x85\u200b\u202e\ufeff\uffff\u2028\"\\'{};"
+
+
+def test_program_may_have_any_name_and_version_that_can_be_kept(api: Api) -> None:
+    reply = api.checkout("KASA", program={"name": ODD, "version": ODD})
+    assert reply.status == 201
+    assert Lease.objects.values_list("program_name", "program_version").get() == (ODD, ODD)
+
+
+def test_code_may_have_any_letters_and_is_just_unknown(api: Api) -> None:
+    lease = api.checkout("KASA", optional=[ODD]).json
+    assert lease["not_taken"] == [{"code": ODD, "reason": "module_unknown"}]
+    assert api.call("GET", f"/leases/{lease['id']}").json["not_taken"] == lease["not_taken"]
+    refused = api.checkout("KASA", ODD, program={"name": ODD, "version": ODD})
+    assert (refused.status, refused.code, refused.json["modules"]) == (422, "module_unknown", [ODD])
+    kept = Refusal.objects.values_list("modules", "causes", "program_name", "program_version")
+    assert kept.get() == (["KASA", ODD], [ODD], ODD, ODD)
 
 
 def test_user_and_workstation_are_stripped_and_composed(api: Api) -> None:
