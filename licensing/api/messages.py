@@ -7,7 +7,7 @@ decimals and `Z`, so that they sort as text.
 from datetime import date
 from typing import Annotated, Any
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 # As sent it may be longer: white space around it does not count, and letters may come in parts.
 Name = Annotated[
@@ -77,7 +77,7 @@ class Activation(Struct, frozen=True):
 
 
 class LeaseAnswer(Struct, frozen=True):
-    """A lease as checkout tells it."""
+    """A lease as checkout tells it; the last two only when it has ended before the call was repeated."""
 
     id: str
     state: str
@@ -93,9 +93,11 @@ class LeaseAnswer(Struct, frozen=True):
     server_time: Instant
     grants: dict[str, str]
     activation: Activation | None
+    ended_at: Instant | UnsetType = UNSET
+    ended_reason: str | UnsetType = UNSET
 
 
-class LookAnswer(Struct, frozen=True, omit_defaults=True):
+class LookAnswer(Struct, frozen=True):
     """A lease as a look at it tells it; the last two only when it has ended."""
 
     id: str
@@ -111,8 +113,8 @@ class LookAnswer(Struct, frozen=True, omit_defaults=True):
     contact_deadline: Instant
     server_time: Instant
     activation: Activation | None
-    ended_at: Instant | None = None
-    ended_reason: str | None = None
+    ended_at: Instant | UnsetType = UNSET
+    ended_reason: str | UnsetType = UNSET
 
 
 class HeartbeatAnswer(Struct, frozen=True):

@@ -29,7 +29,9 @@ SCHEMAS = {
     "HealthAnswer": gettext_lazy("Whether the portal works, for those who watch over it."),
     "HeartbeatAnswer": gettext_lazy("Until when the lease lives now, and which modules it has lost."),
     "KeyStatusAnswer": gettext_lazy("How one virtual key is."),
-    "LeaseAnswer": gettext_lazy("A lease as checkout tells it."),
+    "LeaseAnswer": gettext_lazy(
+        "A lease as checkout tells it; the last two only when it has ended before the call was repeated."
+    ),
     "LeasedModule": gettext_lazy("A module that a lease holds, with the key and the seat."),
     "LookAnswer": gettext_lazy("A lease as a look at it tells it; the last two only when it has ended."),
     "ModuleAnswer": gettext_lazy(
