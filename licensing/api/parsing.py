@@ -14,6 +14,7 @@ from licensing.operations.leases import CheckoutRequest, Program
 
 from .exchange import JSON, MAX_BODY
 from .messages import CheckoutBody
+from .messages import Program as ProgramBody
 
 _decode = msgspec.json.Decoder(CheckoutBody).decode
 _decode_any = msgspec.json.Decoder().decode
@@ -68,20 +69,20 @@ def _parse(body: bytes) -> CheckoutBody:
     try:
         return _decode(body)
     except msgspec.ValidationError as error:
-        _refuse_unless_object(body)
-        raise invalid(*_explained(str(error))) from None
+        raise invalid(*_explained(str(error), _object(body))) from None
     # A deep nesting and broken UTF-8 are not msgspec's own errors.
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise Refused("malformed_json") from None
 
 
-def _refuse_unless_object(body: bytes) -> None:
+def _object(body: bytes) -> dict[str, Any]:
     try:
         whole = _decode_any(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise Refused("malformed_json") from None
     if not isinstance(whole, dict):
         raise Refused("malformed_json")
+    return whole
 
 
 def _checked(body: CheckoutBody) -> CheckoutBody:
@@ -141,12 +142,13 @@ def invalid(field: str, message: Any) -> Refused:
     return Refused("validation_failed", errors=[{"field": field, "message": message}])
 
 
-def _explained(error: str) -> tuple[str, Any]:
-    """msgspec's sentence as a JSON pointer and a sentence of ours."""
+def _explained(error: str, whole: dict[str, Any]) -> tuple[str, Any]:
+    """msgspec's sentence about a body as a JSON pointer and a sentence of ours."""
+    if error.startswith("Object contains unknown field `"):
+        # What follows is the sender's own text, and may look like any path.
+        return _unknown_member(whole), _("This member is not known.")
     text, _at, path = error.partition(" - at `")
     pointer = _pointer(path.rstrip("`"))
-    if found := re.fullmatch(r"Object contains unknown field `(.*)`", text, re.DOTALL):
-        return f"{pointer}/{_escaped(found[1])}", _("This member is not known.")
     if found := re.fullmatch(r"Object missing required field `(.*)`", text):
         return f"{pointer}/{found[1]}", _("This member is missing.")
     if "length" in text:
@@ -154,6 +156,19 @@ def _explained(error: str) -> tuple[str, Any]:
     if text.startswith("Invalid RFC3339"):
         return pointer, _("The value must be a date such as 2026-09-01.")
     return pointer, _("The value has the wrong type.")
+
+
+def _unknown_member(whole: dict[str, Any]) -> str:
+    """The first member that is not known, of a body that has one."""
+    for name, value in whole.items():
+        if name not in CheckoutBody.__struct_fields__:
+            return f"/{_escaped(name)}"
+        if name == "program" and isinstance(value, dict):
+            for inner in value:
+                if inner not in ProgramBody.__struct_fields__:
+                    return f"/program/{_escaped(inner)}"
+    # It was sent twice, and the last has none.
+    return "/program"
 
 
 def _pointer(path: str) -> str:

@@ -64,6 +64,14 @@ def test_what_is_no_json_object_is_malformed(api: Api, body: bytes) -> None:
         ({"known_grants": {"5000006622": True}}, "/known_grants"),
         ({"surprise": 1}, "/surprise"),
         ({"a/b~c": 1}, "/a~1b~0c"),
+        ({"a - at `$.user`": 1}, "/a - at `$.user`"),
+        ({"a` - at `$.program": 1}, "/a` - at `$.program"),
+        ({"program": {"name": "E", "version": "1", "b` - at `$": 1}}, "/program/b` - at `$"),
+        ({"program": {"name": "E", "version": "1", "/~": 1}}, "/program/~1~0"),
+        ({"a.b[0]\n": 1}, "/a.b[0]\n"),
+        ({"": 1}, "/"),
+        ({"`": 1}, "/`"),
+        ({"missing required field `x`": 1}, "/missing required field `x`"),
     ],
 )
 def test_a_wrong_member_is_named_by_its_pointer(api: Api, changes: dict[str, object], field: str) -> None:
@@ -73,6 +81,13 @@ def test_a_wrong_member_is_named_by_its_pointer(api: Api, changes: dict[str, obj
     assert error["field"] == field
     assert error["message"]
     assert not Lease.objects.exists()
+
+
+def test_an_unknown_member_that_came_twice_is_told_of_where_it_was(api: Api) -> None:
+    body = json.dumps(checkout_body())
+    twice = body.replace('"program": {', '"program": {"os": "x"}, "program": {')
+    refused = api.call("POST", "/leases", twice.encode())
+    assert (refused.code, refused.json["errors"][0]["field"]) == ("validation_failed", "/program")
 
 
 # Everything but U+0000: controls, formats, what has no letter, and what writes from right to left.
