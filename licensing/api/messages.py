@@ -17,8 +17,9 @@ Name = Annotated[
         description="no character of Cc or Cf as sent; 1..64 code points once in NFC and stripped",
     ),
 ]
-# What neither database keeps; told in the description, and seen to in `parsing`.
+# Told in the description, and seen to in `parsing`: what no database keeps, and what is named but once.
 _KEPT: dict[str, Any] = {"pattern": "^[^\\u0000]*$"}
+_UNLIKE: dict[str, Any] = {"uniqueItems": True}
 Code = Annotated[
     str,
     Meta(
@@ -46,11 +47,14 @@ class Program(Struct, forbid_unknown_fields=True, frozen=True):
 class CheckoutBody(Struct, forbid_unknown_fields=True, frozen=True):
     """What one log-in asks for: `modules` all or none, each of `optional` if it can be had."""
 
-    modules: Annotated[tuple[Code, ...], Meta(min_length=1, max_length=32)]
+    modules: Annotated[tuple[Code, ...], Meta(min_length=1, max_length=32, extra_json_schema=_UNLIKE)]
     workstation: Name
     user: Name
     program: Program
-    optional: Annotated[tuple[Code, ...], Meta(max_length=32)] = ()
+    optional: Annotated[
+        tuple[Code, ...],
+        Meta(max_length=32, description="none of `modules`", extra_json_schema=_UNLIKE),
+    ] = ()
     key: KeyNumber | None = None
     known_grants: dict[str, int] = {}
 
@@ -176,14 +180,58 @@ class HealthAnswer(Struct, frozen=True, omit_defaults=True):
     failing: list[str] | None = None
 
 
+class Holder(Struct, frozen=True):
+    """Who holds a seat."""
+
+    workstation: str
+    user: str
+    taken_at: Instant
+    last_seen_at: Instant
+
+
+class FullModule(Struct, frozen=True):
+    """A module without a free seat."""
+
+    code: Code
+    seats: int
+    taken: int
+    next_free_at: Instant | None
+    holders: Annotated[list[Holder], Meta(description="none where the administrator names nobody")]
+
+
+class WrongField(Struct, frozen=True):
+    """What is wrong with a request."""
+
+    field: Annotated[str, Meta(description="JSON pointer, or a header's name", examples=["/modules/0"])]
+    message: str
+
+
 class Problem(Struct, frozen=True):
-    """A refusal (RFC 9457); some codes add members, see the page that `type` leads to."""
+    """A refusal (RFC 9457); the members after `code` come with some codes alone."""
 
     type: str
     title: str
     status: int
     detail: str
     code: str
+    contact_deadline: Annotated[Instant, Meta(description="contact_lost")] | UnsetType = UNSET
+    expires_on: Annotated[date, Meta(description="module_expired: its last day")] | UnsetType = UNSET
+    warranty_until: Annotated[date, Meta(description="warranty_expired: its last day")] | UnsetType = UNSET
+    modules: (
+        Annotated[
+            list[FullModule | str],
+            Meta(description="no_free_seat: those that are full; module_unknown: codes"),
+        ]
+        | UnsetType
+    ) = UNSET
+    ended_reason: Annotated[str, Meta(description="lease_ended")] | UnsetType = UNSET
+    ended_at: Annotated[Instant, Meta(description="lease_ended")] | UnsetType = UNSET
+    errors: (
+        Annotated[list[WrongField], Meta(min_length=1, description="validation_failed: at least the first")]
+        | UnsetType
+    ) = UNSET
+    key: Annotated[str, Meta(description="key_unknown: that was asked for")] | UnsetType = UNSET
+    incident: Annotated[str, Meta(description="internal_error: stands in the log too")] | UnsetType = UNSET
 
 
 # What the document of the API describes beside the paths.
