@@ -32,6 +32,10 @@ class Hello:
         """No body is expected."""
         return 0
 
+    def refuse(self, request: Request, status: int, why: str) -> None:
+        """Say why not."""
+        request.say(status, why)
+
     def handle(self, request: Request) -> None:
         """Say hello."""
         request.answer(200, _HEADERS, _BODY)

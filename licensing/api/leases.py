@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
+from msgspec import structs
+
 from licensing.operations import leases
 from licensing.operations.clock import portal_now
 from licensing.operations.errors import Refused
@@ -65,7 +67,10 @@ def lease_call(caller: Caller, lease_id: str) -> LeaseCall:
 
 
 def render_checkout(done: Checkout, known_grants: Mapping[str, int], now: datetime) -> Answer:
-    """201, with the vendor's own words on each key of the lease that the client does not have yet."""
+    """201, with the vendor's own words on each key of the lease that the client does not have yet.
+
+    A lease that was given before for the same idempotency key is told as it now is.
+    """
     lease = done.lease
     message = LeaseAnswer(
         **_common(lease, now),
@@ -79,6 +84,7 @@ def render_checkout(done: Checkout, known_grants: Mapping[str, int], now: dateti
     headers = [("location", f"{ROOT}/{lease.id}")]
     if done.replayed:
         headers.append(("idempotency-replayed", "true"))
+        message = structs.replace(message, **_ending(lease))
     return answer(message, 201, headers)
 
 
@@ -103,8 +109,7 @@ def render_look(lease: HeldLease, now: datetime) -> Answer:
         LookAnswer(
             **_common(lease, now),
             activation=_activation(lease),
-            ended_at=instant(lease.ended_at) if lease.ended_at else None,
-            ended_reason=lease.ended_reason or None,
+            **_ending(lease),
         )
     )
 
@@ -127,6 +132,13 @@ def _common(lease: HeldLease, now: datetime) -> dict[str, Any]:
         "contact_deadline": instant(lease.contact_deadline),
         "server_time": instant(now),
     }
+
+
+def _ending(lease: HeldLease) -> dict[str, Any]:
+    """When and why a lease has ended; nothing of one that lives."""
+    if lease.ended_at is None:
+        return {}
+    return {"ended_at": instant(lease.ended_at), "ended_reason": lease.ended_reason}
 
 
 def _activation(lease: HeldLease) -> Activation | None:

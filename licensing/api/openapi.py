@@ -12,13 +12,25 @@ from django.utils.translation import gettext_noop
 
 from . import messages
 from .exchange import Answer, Call
-from .problems import PROBLEMS
+from .openapi_refusals import refusals
 
 _REF = "#/components/schemas/{name}"
 _ID = {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
-_CHECKOUT_REFUSALS = (400, 401, 403, 409, 413, 415, 422, 429, 500, 503)
-_LEASE_REFUSALS = (401, 403, 404, 429, 500, 503)
-_READ_REFUSALS = (401, 403, 429, 500, 503)
+# Beside those by which every call may be.
+_CHECKOUT_REFUSALS = (
+    "malformed_json",
+    "contact_lost",
+    "module_expired",
+    "warranty_expired",
+    "no_free_seat",
+    "body_too_large",
+    "unsupported_media_type",
+    "validation_failed",
+    "module_unknown",
+    "key_unknown",
+    "idempotency_key_reused",
+)
+_LEASE_REFUSALS = ("lease_not_found",)
 
 
 def document(call: Call) -> Answer:
@@ -35,7 +47,10 @@ def openapi() -> dict[str, Any]:
         "info": {
             "title": "Key Manager: lease API",
             "version": settings.VERSION,
-            "description": "What an ERP program speaks with the Key Manager. Times are RFC 3339 in UTC.",
+            "description": (
+                "What an ERP program speaks with the Key Manager. Times are RFC 3339 in UTC. "
+                "405 is the answer to any other method of a path."
+            ),
         },
         "servers": [{"url": "/api/v1"}],
         "security": [{"token": []}],
@@ -60,7 +75,7 @@ def _paths() -> dict[str, Any]:
                 "modules",
                 gettext_noop("Ask for the modules without taking one"),
                 "ModulesAnswer",
-                (*_READ_REFUSALS, 422),
+                ("validation_failed",),
                 [_query("built_on", {"type": "string", "format": "date"})],
             )
         },
@@ -69,13 +84,13 @@ def _paths() -> dict[str, Any]:
                 "grant",
                 gettext_noop("Fetch the vendor's signed grant of an active key"),
                 "GrantAnswer",
-                _LEASE_REFUSALS,
+                ("not_found",),
                 [{"name": "key", "in": "path", "required": True, "schema": {"type": "string"}}],
             )
         },
         "/status": {
             "get": _operation(
-                "status", gettext_noop("Ask how the portal and its keys are"), "StatusAnswer", _READ_REFUSALS
+                "status", gettext_noop("Ask how the portal and its keys are"), "StatusAnswer", ()
             )
         },
     }
@@ -87,7 +102,7 @@ def _checkout() -> dict[str, Any]:
         "in": "header",
         "required": False,
         "description": gettext_noop("The same key with the same body gives the same lease for 24 h."),
-        "schema": {"type": "string", "minLength": 1, "maxLength": 64},
+        "schema": {"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[ -~]+$"},
     }
     operation = _operation(
         "checkout",
@@ -98,7 +113,7 @@ def _checkout() -> dict[str, Any]:
     )
     created = operation["responses"].pop("200")
     created["headers"] = {
-        "Location": {"schema": {"type": "string"}},
+        "Location": {"required": True, "schema": {"type": "string"}},
         "Idempotency-Replayed": {
             "schema": {"const": "true"},
             "description": gettext_noop("The lease was given before."),
@@ -114,7 +129,11 @@ def _checkout() -> dict[str, Any]:
 
 def _heartbeat() -> dict[str, Any]:
     return _operation(
-        "heartbeat", gettext_noop("Keep a lease alive"), "HeartbeatAnswer", (*_LEASE_REFUSALS, 410), [_ID]
+        "heartbeat",
+        gettext_noop("Keep a lease alive"),
+        "HeartbeatAnswer",
+        (*_LEASE_REFUSALS, "lease_ended"),
+        [_ID],
     )
 
 
@@ -131,21 +150,16 @@ def _operation(
     name: str,
     summary: str,
     schema: str,
-    refusals: tuple[int, ...],
+    codes: tuple[str, ...],
     parameters: list[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     responses: dict[str, Any] = {
         "200": {
             "description": summary,
             "content": {"application/json": {"schema": {"$ref": _REF.format(name=schema)}}},
-        }
+        },
+        **refusals(codes),
     }
-    for status in sorted(refusals):
-        codes = [code for code, kind in PROBLEMS.items() if kind.status == status]
-        responses[str(status)] = {
-            "description": ", ".join(codes),
-            "content": {"application/problem+json": {"schema": {"$ref": _REF.format(name="Problem")}}},
-        }
     return {"operationId": name, "summary": summary, "parameters": parameters or [], "responses": responses}
 
 

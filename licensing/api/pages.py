@@ -25,11 +25,15 @@ SCHEMAS = {
     "CheckoutBody": gettext_lazy(
         "What one log-in asks for: “modules” all or none, each of “optional” if it can be had."
     ),
+    "FullModule": gettext_lazy("A module without a free seat."),
     "GrantAnswer": gettext_lazy("The vendor's signed grant of a key, as it came."),
     "HealthAnswer": gettext_lazy("Whether the portal works, for those who watch over it."),
     "HeartbeatAnswer": gettext_lazy("Until when the lease lives now, and which modules it has lost."),
+    "Holder": gettext_lazy("Who holds a seat."),
     "KeyStatusAnswer": gettext_lazy("How one virtual key is."),
-    "LeaseAnswer": gettext_lazy("A lease as checkout tells it."),
+    "LeaseAnswer": gettext_lazy(
+        "A lease as checkout tells it; the last two only when it has ended before the call was repeated."
+    ),
     "LeasedModule": gettext_lazy("A module that a lease holds, with the key and the seat."),
     "LookAnswer": gettext_lazy("A lease as a look at it tells it; the last two only when it has ended."),
     "ModuleAnswer": gettext_lazy(
@@ -37,13 +41,12 @@ SCHEMAS = {
     ),
     "ModulesAnswer": gettext_lazy("Every module of every key."),
     "NotTaken": gettext_lazy("A module of “optional” that was not to be had, and why."),
-    "Problem": gettext_lazy(
-        "A refusal (RFC 9457); some codes add members, see the page that “type” leads to."
-    ),
+    "Problem": gettext_lazy("A refusal (RFC 9457); the members after “code” come with some codes alone."),
     "Program": gettext_lazy(
         "The ERP program that asks; “built_on” decides where a module's warranty has passed."
     ),
     "StatusAnswer": gettext_lazy("How the portal and its keys are."),
+    "WrongField": gettext_lazy("What is wrong with a request."),
 }
 PLACES = {
     "path": gettext_lazy("in the path"),

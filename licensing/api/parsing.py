@@ -14,12 +14,17 @@ from licensing.operations.leases import CheckoutRequest, Program
 
 from .exchange import JSON, MAX_BODY
 from .messages import CheckoutBody
+from .messages import Program as ProgramBody
 
 _decode = msgspec.json.Decoder(CheckoutBody).decode
 _decode_any = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 LONGEST_NAME = 64
+# No letter of NFC stands for more than four as sent. Longer ones are not even put into it: a quarter of a
+# second would go by over some of 16 KiB.
+LONGEST_IN_PARTS = 4 * LONGEST_NAME
+_NULL = "\0"
 _UNREADABLE = ("Cc", "Cf", "Cs")
 
 
@@ -64,28 +69,28 @@ def _parse(body: bytes) -> CheckoutBody:
     try:
         return _decode(body)
     except msgspec.ValidationError as error:
-        _refuse_unless_object(body)
-        raise invalid(*_explained(str(error))) from None
+        raise invalid(*_explained(str(error), _object(body))) from None
     # A deep nesting and broken UTF-8 are not msgspec's own errors.
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise Refused("malformed_json") from None
 
 
-def _refuse_unless_object(body: bytes) -> None:
+def _object(body: bytes) -> dict[str, Any]:
     try:
         whole = _decode_any(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise Refused("malformed_json") from None
     if not isinstance(whole, dict):
         raise Refused("malformed_json")
+    return whole
 
 
 def _checked(body: CheckoutBody) -> CheckoutBody:
-    """The rules that types do not hold: different codes, readable names of 1..64 code points."""
+    """The rules that types do not hold: different codes, readable names, nothing that cannot be kept."""
     _check_codes(body)
     for field, text in (("name", body.program.name), ("version", body.program.version)):
-        if _unreadable(text):
-            raise _has_unreadable(f"/program/{field}")
+        if _NULL in text:
+            raise _has_null(f"/program/{field}")
     workstation, user = _name("/workstation", body.workstation), _name("/user", body.user)
     if workstation == body.workstation and user == body.user:
         return body
@@ -96,8 +101,8 @@ def _check_codes(body: CheckoutBody) -> None:
     seen: set[str] = set()
     for field, codes in (("modules", body.modules), ("optional", body.optional)):
         for place, code in enumerate(codes):
-            if _unreadable(code):
-                raise _has_unreadable(f"/{field}/{place}")
+            if _NULL in code:
+                raise _has_null(f"/{field}/{place}")
             if code in seen:
                 raise invalid(f"/{field}/{place}", _("The module is named twice."))
             seen.add(code)
@@ -105,8 +110,10 @@ def _check_codes(body: CheckoutBody) -> None:
 
 def _name(field: str, text: str) -> str:
     if _unreadable(text):
-        raise _has_unreadable(field)
-    name = unicodedata.normalize("NFC", text).strip()
+        raise invalid(field, _("The text has a control or format character."))
+    if len(text) > LONGEST_IN_PARTS:
+        text = text.strip()
+    name = unicodedata.normalize("NFC", text).strip() if len(text) <= LONGEST_IN_PARTS else text
     if not 1 <= len(name) <= LONGEST_NAME:
         raise invalid(field, _("The text must have 1 to 64 characters."))
     return name
@@ -117,8 +124,8 @@ def _unreadable(text: str) -> bool:
     return not text.isprintable() and any(unicodedata.category(letter) in _UNREADABLE for letter in text)
 
 
-def _has_unreadable(field: str) -> Refused:
-    return invalid(field, _("The text has a control or format character."))
+def _has_null(field: str) -> Refused:
+    return invalid(field, _("The text has the character U+0000, which no database keeps."))
 
 
 def _idempotency_key(headers: Mapping[str, str]) -> str | None:
@@ -135,12 +142,13 @@ def invalid(field: str, message: Any) -> Refused:
     return Refused("validation_failed", errors=[{"field": field, "message": message}])
 
 
-def _explained(error: str) -> tuple[str, Any]:
-    """msgspec's sentence as a JSON pointer and a sentence of ours."""
+def _explained(error: str, whole: dict[str, Any]) -> tuple[str, Any]:
+    """msgspec's sentence about a body as a JSON pointer and a sentence of ours."""
+    if error.startswith("Object contains unknown field `"):
+        # What follows is the sender's own text, and may look like any path.
+        return _unknown_member(whole), _("This member is not known.")
     text, _at, path = error.partition(" - at `")
     pointer = _pointer(path.rstrip("`"))
-    if found := re.fullmatch(r"Object contains unknown field `(.*)`", text, re.DOTALL):
-        return f"{pointer}/{_escaped(found[1])}", _("This member is not known.")
     if found := re.fullmatch(r"Object missing required field `(.*)`", text):
         return f"{pointer}/{found[1]}", _("This member is missing.")
     if "length" in text:
@@ -148,6 +156,19 @@ def _explained(error: str) -> tuple[str, Any]:
     if text.startswith("Invalid RFC3339"):
         return pointer, _("The value must be a date such as 2026-09-01.")
     return pointer, _("The value has the wrong type.")
+
+
+def _unknown_member(whole: dict[str, Any]) -> str:
+    """The first member that is not known, of a body that has one."""
+    for name, value in whole.items():
+        if name not in CheckoutBody.__struct_fields__:
+            return f"/{_escaped(name)}"
+        if name == "program" and isinstance(value, dict):
+            for inner in value:
+                if inner not in ProgramBody.__struct_fields__:
+                    return f"/program/{_escaped(inner)}"
+    # It was sent twice, and the last has none.
+    return "/program"
 
 
 def _pointer(path: str) -> str:

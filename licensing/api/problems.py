@@ -31,8 +31,8 @@ PROBLEMS: dict[str, ProblemKind] = {
     "bad_request": ProblemKind(
         400,
         _("The request cannot be read"),
-        _("The portal does not answer under this host name, or a header cannot be read."),
-        _("Call the portal under one of the host names that its administrator allowed."),
+        _("The portal does not answer under this host name, or the request or a header cannot be read."),
+        _("Call the portal under a host name that its administrator allowed, in well-formed HTTP/1.1."),
     ),
     "token_missing": ProblemKind(
         401,

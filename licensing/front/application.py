@@ -64,6 +64,15 @@ class Front:
         """How many bytes a request may have."""
         return MAX_BODY if target.startswith("/api/") else relay.MAX_BODY
 
+    def refuse(self, request: Request, status: int, why: str) -> None:
+        """Answer what is not fit to be handled; the API has one form and one code for it."""
+        path = request.path
+        if path == "/api" or path.startswith("/api/"):
+            language = language_of(request.headers.get("accept-language"))
+            request.line.send(written(request, problem(Refused("bad_request"), language)))
+        else:
+            request.say(status, why)
+
     def handle(self, request: Request) -> None:
         """Answer a request, now or later."""
         path = request.path

@@ -25,7 +25,6 @@ STALLED_SECONDS = 60.0
 # So many requests of one caller that came together are answered before others have their turn.
 MOST_IN_A_TURN = 64
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_PLAIN = (("content-type", "text/plain; charset=utf-8"),)
 # SO_LINGER, for no time at all: the caller is told by a reset that the connection broke.
 _BY_RESET = struct.pack("ii", 1, 0)
 
@@ -38,6 +37,12 @@ class Application(Protocol):
 
     def longest_body(self, target: str) -> int:
         """How many bytes a request to this target may have."""
+
+    def refuse(self, request: Request, status: int, why: str) -> None:
+        """Answer what is not fit to be handled, of which `request` is as much as could be read.
+
+        With this status and sentence, or as callers of that target would have it; must not raise.
+        """
 
 
 class Connection(asyncio.Protocol):
@@ -243,8 +248,12 @@ class Connection(asyncio.Protocol):
     def _refuse(self, unfit: Unfit) -> None:
         """Say what was wrong, where that cannot be taken for the answer to an earlier request."""
         if not self.is_busy:
-            self._current = Request(self, "GET", "/", {}, is_kept=False)
-            self._current.answer(unfit.status, _PLAIN, unfit.why.encode())
+            self._current = request = unfit.request
+            try:
+                self._application.refuse(request, unfit.status, unfit.why)
+            except Exception:
+                logger.exception("%s %s could not be refused", request.method, request.path)
+                request.fail()
 
     def _hear_no_more(self) -> None:
         if self._transport is not None and not self._is_paused:

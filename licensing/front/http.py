@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 Headers = Iterable[tuple[str, str]]
 # Statuses whose answers have no body, and no word on its length (RFC 9110, 6.4.1 and 8.6).
 _BODYLESS = (204, 304)
+_PLAIN = (("content-type", "text/plain; charset=utf-8"),)
 
 
 class Stream(Protocol):
@@ -102,6 +103,10 @@ class Request:
         self.is_kept = self.is_kept and self.is_new
         return self.line.send_first(self._head(status, fields_of(headers), length), in_chunks=self.is_new)
 
+    def say(self, status: int, sentence: str) -> None:
+        """Answer with a sentence."""
+        self.answer(status, _PLAIN, sentence.encode())
+
     def fail(self) -> None:
         """Something of ours went wrong: say so, or break an answer off that was begun."""
         self.line.fail(self.written(500, "content-type: text/plain\r\n", b"Internal error.\n"))
@@ -110,6 +115,13 @@ class Request:
         if self.is_kept is not self.is_new:
             fields += "connection: keep-alive\r\n" if self.is_kept else "connection: close\r\n"
         return f"{_begun(status, int(time.time()))}{fields}{length}\r\n".encode("latin-1")
+
+
+def path_of(target: str) -> str:
+    """The path and query of a target that may be none, as far as they can be told."""
+    if not target.startswith("/"):
+        target = "/" + target.partition("://")[2].partition("/")[2]
+    return target
 
 
 def fields_of(headers: Headers) -> str:

@@ -11,7 +11,7 @@ from functools import lru_cache
 import httptools
 
 from .heads import Heads, may_follow
-from .http import Line, Request, addressed
+from .http import Line, Request, addressed, path_of
 
 # How much may come without one byte of a body: a head, the sizes of chunks, trailers.
 LONGEST_HEAD = 64 * 1024
@@ -24,11 +24,11 @@ _FRAMING = ("connection", "content-length", "transfer-encoding")
 
 
 class Unfit(Exception):
-    """A request that nobody answers but with this status and sentence."""
+    """What nobody carries out: `request` is as much of it as could be read, and may be no request at all."""
 
-    def __init__(self, status: int, why: str) -> None:
+    def __init__(self, request: Request, status: int, why: str) -> None:
         super().__init__(status, why)
-        self.status, self.why = status, why
+        self.request, self.status, self.why = request, status, why
 
 
 class Incoming:
@@ -54,7 +54,8 @@ class Incoming:
         self.whole: deque[Request] = deque()
         # Whether nothing more is heard: what comes after cannot be told from the rest of what was refused.
         self.is_over = False
-        self._unfit: Unfit | None = None
+        # The status and sentence with which something is refused that is not broken HTTP.
+        self._why: tuple[int, str] | None = None
         # When something was last heard, and when the message under way began.
         self._heard = self._began = now
         # Whether the parser has heard nothing since the last request.
@@ -173,10 +174,24 @@ class Incoming:
         try:
             for at in range(0, len(data), LONGEST_HEAD):
                 self._parse(data[at : at + LONGEST_HEAD])
-        except httptools.HttpParserError:
+        except httptools.HttpParserError as error:
             if not self.is_over:
                 self.is_over = True
-                raise self._unfit or Unfit(400, "This is not an HTTP request.\n") from None
+                why = self._why or (400, "This is not an HTTP request.\n")
+                raise Unfit(self._as_far_as_read(data, error), *why) from None
+
+    def _as_far_as_read(self, data: bytes, error: Exception) -> Request:
+        """What is refused, for whoever answers it: the parser keeps to itself what it stumbled over."""
+        method, url = self._parser.get_method().decode(), self._url
+        if isinstance(error, httptools.HttpParserInvalidURLError) and url:
+            url += data[:LONGEST_HEAD].partition(b" ")[0]
+        elif not url:
+            url = b"".join(data[:LONGEST_HEAD].lstrip().partition(b"\n")[0].split()[1:2])
+        if isinstance(error, httptools.HttpParserInvalidMethodError):
+            # It names that of the request before, or the one that this begins like.
+            method = "GET"
+        target = path_of(url.decode("latin-1"))
+        return Request(self._line, method, target, self._headers, client=self.client, is_kept=False)
 
     def _parse(self, data: bytes) -> None:
         self._size += len(data)
@@ -234,7 +249,7 @@ class Incoming:
         raise httptools.HttpParserError
 
     def _refuse(self, status: int, why: str) -> None:
-        self._unfit = Unfit(status, why)
+        self._why = status, why
         raise httptools.HttpParserError
 
     def _complete(self, *, is_kept: bool) -> None:

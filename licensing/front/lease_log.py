@@ -25,6 +25,8 @@ def _who(work: Work) -> str:
     call = work.call
     if isinstance(call, CheckoutRequest):
         modules = ",".join((*call.modules, *call.optional))
+        # A program's codes may have any character; they make no line of their own here.
+        modules = repr(modules)[1:-1] if not modules.isprintable() else modules
         return f"{modules} by {call.user} on {call.workstation} (client {call.client_id})"
     return f"{call.lease_id} (client {call.client_id})"
 

@@ -11,6 +11,8 @@ from django.test import Client
 
 from licensing.front.http import Request, Stream
 
+from . import described
+
 
 @dataclass
 class Reply:
@@ -145,7 +147,9 @@ class Api:
             if path.startswith(("/api", "/livez", "/readyz", "/problems", "/metrics"))
             else f"/api/v1{path}"
         )
-        return self.way.send(method, full, sent, raw, self.address)
+        reply = self.way.send(method, full, sent, raw, self.address)
+        described.check(method, full, reply.status, reply.headers, reply.body)
+        return reply
 
     def checkout(self, *modules: str, **changes: object) -> Reply:
         """Check out modules with the body of the contract's example."""

@@ -137,6 +137,28 @@ class TestIdempotency:
         assert "idempotency-replayed" not in first.headers
         assert Lease.objects.count() == 1
 
+    def test_a_lease_that_has_ended_says_so_when_it_is_asked_for_again(
+        self, api: Api, clock: time_machine.Traveller
+    ) -> None:
+        lease = api.checkout("FAKTURY", Idempotency_Key="k").json
+        clock.shift(timedelta(minutes=1))
+        alive = api.checkout("FAKTURY", Idempotency_Key="k").json
+        assert list(alive) == LEASE_MEMBERS
+        api.call("DELETE", f"/leases/{lease['id']}")
+        ended = api.checkout("FAKTURY", Idempotency_Key="k")
+        assert (ended.status, ended.headers["idempotency-replayed"]) == (201, "true")
+        assert list(ended.json) == [*LEASE_MEMBERS, "ended_at", "ended_reason"]
+        assert (ended.json["id"], ended.json["state"]) == (lease["id"], "ended")
+        assert ended.json["ended_at"] == "2026-11-24T08:01:00.000000Z"
+        assert ended.json["ended_reason"] == "returned"
+
+    def test_a_lease_that_time_has_ended_says_so_too(self, api: Api, clock: time_machine.Traveller) -> None:
+        api.checkout("FAKTURY", Idempotency_Key="k")
+        clock.shift(timedelta(minutes=30))
+        ended = api.checkout("FAKTURY", Idempotency_Key="k").json
+        assert (ended["state"], ended["ended_reason"]) == ("ended", "expired")
+        assert ended["ended_at"] == "2026-11-24T08:30:00.000000Z"
+
     def test_bodies_are_compared_after_parsing(self, api: Api) -> None:
         first = api.call("POST", "/leases", checkout_body(), Idempotency_Key="k")
         members = dict(reversed(checkout_body(user=" anna.nowak ").items()))

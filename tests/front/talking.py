@@ -99,6 +99,7 @@ class App:
     """Answers with what was asked; what begins with `/held` is kept for the test to answer."""
 
     requests: list[Request] = field(default_factory=list)
+    refused: list[Request] = field(default_factory=list)
     held: "Queue[Request]" = field(default_factory=Queue)
 
     def handle(self, request: Request) -> None:
@@ -111,6 +112,12 @@ class App:
             request.answer(413, [], b"too long")
         else:
             request.answer(200, [], f"{request.method} {request.target} ".encode() + request.body)
+
+    def refuse(self, request: Request, status: int, why: str) -> None:
+        self.refused.append(request)
+        if request.path == "/fault":
+            raise RuntimeError("a fault of ours")
+        request.say(status, why)
 
     def longest_body(self, target: str) -> int:
         return 30_000_000 if target == "/large" else ROOM

@@ -152,6 +152,15 @@ def test_a_fault_of_the_application_ends_neither_connection_nor_server(
     assert "GET /fault failed" in caplog.text
 
 
+def test_a_fault_in_a_refusal_ends_the_connection_and_not_the_server(
+    server: Server, caller: Caller, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.ERROR):
+        caller.send(b"GET /fault HTTP/1.1\r\n\r\n")
+        assert (caller.answer().status, caller.rest()) == (500, b"")
+    assert "GET /fault could not be refused" in caplog.text
+
+
 # Who asks.
 
 

@@ -109,6 +109,69 @@ def test_what_is_no_body_is_not_heard_without_end_after_it_has_begun(caller: Cal
     assert refused(caller, asked(CHUNKED) + b"2\r\nhi\r\n" + endless).status == 431
 
 
+API = b"GET /api/v1/modules HTTP/1.1\r\n" + HOST + b"Accept-Language: en\r\n"
+# What is refused in some form, and the method, target and language that can be told of it.
+READ_IN_PART = {
+    "control in a value": (API + b"Idempotency-Key: a\x7fb\r\n\r\n", "GET", "/api/v1/modules", "en"),
+    "control in a name": (API + b"A: b\r\nA\x01: b\r\n\r\n", "GET", "/api/v1/modules", "en"),
+    "two hosts": (API + HOST + b"\r\n", "GET", "/api/v1/modules", "en"),
+    "two lengths": (API + b"Content-Length: 1\r\nContent-Length: 1\r\n\r\na", "GET", "/api/v1/modules", "en"),
+    "broken chunk": (
+        b"POST /api/a?b HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\nxyz\r\n",
+        "POST", "/api/a?b", None,
+    ),
+    "compressed": (
+        b"POST /api/a HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: gzip, chunked\r\n\r\n",
+        "POST", "/api/a", None,
+    ),
+    "a letter that is none": (b"HEAD /api/\xc5\xbc HTTP/1.1\r\n" + HOST + b"\r\n", "HEAD", "/api/Å¼", None),
+    "of HTTP/2": (b"GET /api/a HTTP/2.0\r\n" + HOST + b"\r\n", "GET", "/api/a", None),
+    "of a new version": (b"GET /api/a HTTP/3.7\r\n" + HOST + b"\r\n", "GET", "/api/a", None),
+    "tunnel": (b"CONNECT /api/a HTTP/1.1\r\n" + HOST + b"\r\n", "CONNECT", "/api/a", None),
+    "unknown method": (b"\r\nFOO /api/a HTTP/1.1\r\n" + HOST + b"\r\n", "GET", "/api/a", None),
+    "small letters": (b"head /api/a HTTP/1.1\r\n" + HOST + b"\r\n", "GET", "/api/a", None),
+    "host in the target": (b"GET http://me@portal/api/a?b HTTP/1.1\r\n\r\n", "GET", "/api/a?b", None),
+    "host alone": (b"GET http://me@portal HTTP/1.1\r\n\r\n", "GET", "/", None),
+    "too long": (API + b"A: " + b"a" * 2 * LONGEST_HEAD, "GET", "/api/v1/modules", "en"),
+    "no request": (b"\x16\x03\x01", "GET", "/", None),
+    "one word": (b"nonsense\r\n", "GET", "/", None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("sent", "method", "target", "language"), READ_IN_PART.values(), ids=READ_IN_PART.keys()
+)
+def test_of_what_is_refused_the_application_is_told_as_much_as_could_be_read(
+    server: Server, caller: Caller, sent: bytes, method: str, target: str, language: str | None
+) -> None:
+    caller.send(sent)
+    answer = caller.answer(method)
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert caller.rest() == b""
+    (request,) = server.app.refused
+    assert (request.method, request.target) == (method, target)
+    assert request.headers.get("accept-language") == language
+
+
+@pytest.mark.parametrize("pieces", [[b"GE", b"T /api/\xff HTTP/1.1"], [b"GET /ap", b"i/\xff HTTP/1.1"]])
+def test_a_target_that_breaks_off_in_pieces_is_read_all_the_same(pieces: list[bytes]) -> None:
+    incoming = Incoming(Line(), lambda _: ROOM, lambda: None, "http", 0, Heads())
+    incoming.feed(pieces[0], 0)
+    with pytest.raises(Unfit) as unfit:
+        incoming.feed(pieces[1], 0)
+    assert unfit.value.request.path == "/api/ÿ"
+
+
+def test_what_is_refused_after_an_answer_is_not_taken_for_what_came_before(
+    server: Server, caller: Caller
+) -> None:
+    caller.ask("HEAD /api/a\nAccept-Language: en", method="HEAD")
+    caller.send(b"garbage\r\n\r\n")
+    assert (caller.answer().status, caller.rest()) == (400, b"")
+    (request,) = server.app.refused
+    assert (request.method, request.target, request.headers) == ("GET", "/", {})
+
+
 def test_a_body_comes_by_its_length_or_in_chunks(caller: Caller) -> None:
     assert caller.ask("POST /a\nContent-Length: 5 ", b"hello").body == b"POST /a hello"
     assert caller.ask(CHUNKED, b"2\r\nhe\r\n3;a=b\r\nllo\r\n0\r\n\r\n").body == b"POST /a hello"

@@ -34,6 +34,8 @@ class App:
         print("stopped", flush=True)
     def longest_body(self, target):
         return 1000
+    def refuse(self, request, status, why):
+        request.say(status, why)
     def handle(self, request):
         if request.path == "/large":
             request.answer(200, [], bytes(30_000_000))

@@ -2,6 +2,8 @@
 
 import json
 import re
+import socket
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -316,6 +318,43 @@ def test_the_language_follows_the_header(portal: Portal, accepted: str, language
 def test_a_host_that_is_not_ours_is_a_bad_request(portal: Portal) -> None:
     answer = portal.api("GET", "/modules", headers={"Host": "evil.example"})
     assert refusal(answer) == (400, "bad_request")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET %b HTTP/1.1\r\n",
+        b"GET %b HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: 127.0.0.1\r\n",
+        b"GET %b HTTP/1.1\r\nHost: 127.0.0.1\r\nA\xff: b\r\n",
+        b"GET %b HTTP/1.1\r\nHost: 127.0.0.1\r\nA: b\0\r\n",
+        b"GET %b HTTP/1.1\r\nHost: 127.0.0.1\r\nA: " + b"a" * 200_000,
+        b"GET %b HTTP/1.1\r\nHost: 127.0.0.1\r\n" + b"A: b\r\n" * 1000,
+        b"GET %b" + b"a" * 200_000,
+        b"GET %b/\xc5\xbc HTTP/1.1\r\nHost: 127.0.0.1\r\n",
+        b"POST %b HTTP/1.1\r\nHost: 127.0.0.1\r\nIdempotency-Key: a\x7fb\r\n",
+        b"POST %b HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: abc\r\n",
+        b"POST %b HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n",
+        b"POST %b HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n",
+        b"POST %b HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
+        b"POST %b HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: gzip, chunked\r\n",
+        b"GET %b HTTP/2.0\r\nHost: 127.0.0.1\r\n",
+        b"CONNECT %b HTTP/1.1\r\nHost: 127.0.0.1\r\n",
+        b"FOO %b HTTP/1.1\r\nHost: 127.0.0.1\r\n",
+        b"get %b HTTP/1.1\r\nHost: 127.0.0.1\r\n",
+    ],
+)
+def test_what_cannot_be_read_is_a_bad_request_under_api_alone(portal: Portal, head: bytes) -> None:
+    for path, expected in [(b"/api/v1/leases", b"problem+json"), (b"/accounts/login/", b"text/plain")]:
+        with socket.create_connection(("127.0.0.1", portal.demo.port), timeout=10) as caller:
+            with suppress(ConnectionError):
+                caller.sendall(head.replace(b"%b", path) + b"\r\n")
+            answer = caller.makefile("rb").read()
+        told, _, body = answer.partition(b"\r\n\r\n")
+        assert expected in told
+        assert b"connection: close" in told
+        if path.startswith(b"/api/"):
+            assert told.startswith(b"HTTP/1.1 400 ")
+            assert json.loads(body)["code"] == "bad_request"
 
 
 def test_what_was_refused_is_kept_for_the_administrator(portal: Portal, key: str) -> None:
