@@ -53,7 +53,7 @@ class Heads:
         return Request(line, method, target, headers, body, client, scheme)
 
     def keep(self, data: bytes, request: Request) -> None:
-        """Keep the head of a request, as the parser has read it; another `may_follow` its data."""
+        """Keep the head of a request as the parser has read it from all of `data`; another `may_follow`."""
         start, end = data.find(b"\r\n"), data.find(_END)
         fields, key = _split(data[start : end + len(_END)])
         headers = request.headers.copy()
@@ -71,9 +71,9 @@ class Heads:
 
 
 def may_follow(data: bytes, request: Request) -> bool:
-    """Whether another request may begin after `data`, in which this one was completed.
+    """Whether another request may begin after `data`, in which this one began and was completed.
 
-    False where it cannot be told: the end of the head came before, or the body came in chunks.
+    False where more came than this one, or its body came in chunks.
     """
     return request.is_kept and len(data) == data.find(_END) + len(_END) + len(request.body)
 

@@ -57,9 +57,10 @@ class Incoming:
         self._unfit: Unfit | None = None
         # When something was last heard, and when the message under way began.
         self._heard = self._began = now
-        # Whether the parser has heard nothing since the last request.
+        # Whether the parser stands exactly where a message may begin.
         self._is_between = True
-        # How much of the message under way was heard since it began, or since its last part of a body.
+        # How much of the message under way was heard since it began, or since its last part of a body; none
+        # where there is no such message.
         self._size = 0
         self._begin()
 
@@ -77,9 +78,11 @@ class Incoming:
             if known is not None:
                 self.whole.append(known)
                 return
-        before = len(self.whole)
+        # What goes on with a message has its beginning elsewhere: its bytes tell nothing of its head or end.
+        is_beginning, before = not self._size, len(self.whole)
         self._read(data)
-        self._is_between = len(self.whole) == before + 1 and may_follow(data, self.whole[-1])
+        is_one = is_beginning and len(self.whole) == before + 1
+        self._is_between = is_one and may_follow(data, self.whole[-1])
         if self._is_between:
             self._heads.keep(data, self.whole[-1])
 
@@ -103,12 +106,15 @@ class Incoming:
 
     # What the parser tells. What is raised here comes out of it as an HttpParserError.
 
-    def on_url(self, url: bytes) -> None:
-        """A part of the target."""
-        self._url += url
+    def on_message_begin(self) -> None:
+        """The first letter of a request."""
         if not self._size:
             # It came in one piece with the request before.
             self._size, self._began = 1, self._heard
+
+    def on_url(self, url: bytes) -> None:
+        """A part of the target."""
+        self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header."""
