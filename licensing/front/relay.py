@@ -72,7 +72,9 @@ class Relay:
         try:
             await self._give_back(answer, request, loop)
         finally:
-            answer.release_conn()
+            # Read to its end, an answer has given its connection back already. On any other connection the
+            # rest of it would be taken for the answer to the next request.
+            answer.close()
 
     def close(self) -> None:
         """Close the kept connections."""
