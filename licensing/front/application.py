@@ -62,7 +62,7 @@ class Front:
 
     def longest_body(self, target: str) -> int:
         """How many bytes a request may have."""
-        return MAX_BODY if target.startswith("/api/") else relay.MAX_BODY
+        return MAX_BODY if target.startswith("/api/") else relay.longest_body(target)
 
     def handle(self, request: Request) -> None:
         """Answer a request, now or later."""

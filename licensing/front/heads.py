@@ -7,6 +7,7 @@ the same bytes the next time: of a request that repeats them only its line, its 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .bodies import SMALL
 from .http import Line, Request
 
 # Longer ones come from browsers, with cookies; and so many of the shorter ones are a megabyte or two.
@@ -61,6 +62,8 @@ class Heads:
             # Nor does it begin with anything else.
             _words(data[:start]) != (request.method, request.target)
             or end - start > LONGEST
+            # The room for others is reckoned.
+            or len(request.body) > SMALL
             or headers.pop(_KEY, None) != key
             or any(name in headers for name in _FRAMING)
         ):

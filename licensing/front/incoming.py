@@ -10,17 +10,20 @@ from functools import lru_cache
 
 import httptools
 
+from .bodies import SMALL, Bodies, Share
 from .heads import Heads, may_follow
 from .http import Line, Request, addressed
 
 # How much may come without one byte of a body: a head, the sizes of chunks, trailers.
 LONGEST_HEAD = 64 * 1024
 MOST_REPEATED = 100
-# How long the head of a request may take, and a whole one with its body; the pause between two parts of one,
-# and between two requests.
-HEAD_SECONDS, REQUEST_SECONDS, SILENCE_SECONDS, IDLE_SECONDS = 30.0, 600.0, 30.0, 3600.0
+# How long the head of a request may take, and a whole one with its body; the pause between two parts of one.
+HEAD_SECONDS, REQUEST_SECONDS, SILENCE_SECONDS = 30.0, 600.0, 30.0
+# The pause before the first request, and between two.
+FIRST_SECONDS, IDLE_SECONDS = 60.0, 3600.0
 # What says where a request ends, and what comes after it.
 _FRAMING = ("connection", "content-length", "transfer-encoding")
+_NO_ROOM = "Too much is being sent to the portal just now; try again in a moment.\n"
 
 
 class Unfit(Exception):
@@ -46,12 +49,14 @@ class Incoming:
         scheme: str,
         now: float,
         heads: Heads,
+        bodies: Bodies,
     ) -> None:
         self._line, self._longest_body, self._go_on, self._scheme = line, longest_body, go_on, scheme
-        self._heads = heads
+        self._heads, self.share = heads, Share(bodies)
         self._parser = httptools.HttpRequestParser(self)
         self.client = ""
         self.whole: deque[Request] = deque()
+        self._has_asked = False
         # Whether nothing more is heard: what comes after cannot be told from the rest of what was refused.
         self.is_over = False
         self._unfit: Unfit | None = None
@@ -77,6 +82,7 @@ class Incoming:
             known = self._heads.request(data, self._line, self.client, self._scheme, self._longest_body)
             if known is not None:
                 self.whole.append(known)
+                self._has_asked = True
                 return
         # What goes on with a message has its beginning elsewhere: its bytes tell nothing of its head or end.
         is_beginning, before = not self._size, len(self.whole)
@@ -90,7 +96,7 @@ class Incoming:
         """Whether who speaks has been silent for too long, or takes too long for one request."""
         silent = now - self._heard
         if not self._size:
-            return silent > IDLE_SECONDS
+            return silent > (IDLE_SECONDS if self._has_asked else FIRST_SECONDS)
         most = REQUEST_SECONDS if self._in_body else HEAD_SECONDS
         return silent > SILENCE_SECONDS or now - self._began > most
 
@@ -101,8 +107,15 @@ class Incoming:
     def end(self) -> None:
         """The connection is gone: leave no cycle to the garbage collector."""
         self.is_over = True
-        self.whole.clear()
+        self.drop()
+        self.share.give_up()
         del self._parser, self._line, self._go_on
+
+    def drop(self) -> None:
+        """What was heard and still waits is not answered."""
+        for request in self.whole:
+            self.share.free(request)
+        self.whole.clear()
 
     # What the parser tells. What is raised here comes out of it as an HttpParserError.
 
@@ -156,10 +169,14 @@ class Incoming:
             self._body += body
         else:
             # Most bodies come in one part. Thousands of small ones would be copied thousands of times.
-            self._body = bytearray(self._body + body)
+            self._body = bytearray(self._body)
+            self._body += body
         self._size = 1
-        if len(self._body) > self._room:
+        size = len(self._body)
+        if size > self._room:
             self._cut_off()
+        if size > SMALL and not self.share.take(size):
+            self._refuse(503, _NO_ROOM)
 
     def on_message_complete(self) -> None:
         """The request is whole."""
@@ -182,7 +199,11 @@ class Incoming:
         except httptools.HttpParserError:
             if not self.is_over:
                 self.is_over = True
-                raise self._unfit or Unfit(400, "This is not an HTTP request.\n") from None
+                self._body = b""
+                self.share.give_up()
+                # Kept, it would keep what was heard: by its traceback, until the connection ends.
+                unfit, self._unfit = self._unfit, None
+                raise unfit or Unfit(400, "This is not an HTTP request.\n") from None
 
     def _parse(self, data: bytes) -> None:
         self._size += len(data)
@@ -227,9 +248,12 @@ class Incoming:
         if not self._is_new or expectation.lower() != "100-continue":
             return
         self._room = self._longest_body(self._target)
-        if int(self._headers.get("content-length", "0")) > self._room:
-            # Nobody need send it.
+        size = int(self._headers.get("content-length", "0"))
+        # What is not taken nobody need send.
+        if size > self._room:
             self._cut_off()
+        if not self.share.has_room(size):
+            self._refuse(503, _NO_ROOM)
         self._go_on()
 
     def _cut_off(self) -> None:
@@ -257,7 +281,8 @@ class Incoming:
                 is_kept=is_kept,
             )
         )
-        self._size = 0
+        self.share.hold(self.whole[-1])
+        self._size, self._has_asked = 0, True
         self._begin()
 
 

@@ -1,16 +1,22 @@
 """The kept connections to the pages: an answer goes to whoever asked for it, whole or not."""
 
 import asyncio
+import re
 import select
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+from django.conf import settings
+from django.urls import reverse
 
 from licensing.front.http import Request, Stream
-from licensing.front.relay import CHUNK, Relay
+from licensing.front.relay import CHUNK, MAX_BODY, MAX_FORM, UPLOADS, Relay, longest_body
+from licensing.web.settings_forms import ProxyForm
+from tests.portal_process import ROOT
 
 SMALL = b"small"
 
@@ -36,7 +42,11 @@ class _Pages(BaseHTTPRequestHandler):
                 self.wfile.write(b"%x\r\n%b\r\n" % (len(part), part))
         else:
             self._begin(len(SMALL))
-            self.wfile.write(SMALL if self.command == "GET" else b"")
+            self.wfile.write(SMALL if self.command != "HEAD" else b"")
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.do_GET()
 
     def do_HEAD(self) -> None:
         self.do_GET()
@@ -113,10 +123,35 @@ def relay(pages: _Server) -> Iterator[Relay]:
     made.close()
 
 
-def carried(relay: Relay, path: str, method: str = "GET", *, is_there: bool = True) -> _Line:
+def carried(
+    relay: Relay, path: str, method: str = "GET", *, body: bytes = b"", is_there: bool = True
+) -> _Line:
     line = _Line(is_there=is_there)
-    asyncio.run(relay.carry(Request(line, method, path, {}, client="127.0.0.1:50000")))
+    asyncio.run(relay.carry(Request(line, method, path, {}, body, client="127.0.0.1:50000")))
     return line
+
+
+def test_pages_that_take_files_have_room_for_them_and_others_for_their_forms() -> None:
+    names = {
+        name
+        for page in (ROOT / "templates").rglob("*.html")
+        for form in re.findall(r"<form[^>]*multipart[^>]*>", re.sub(r"{%|%}", "", page.read_text()))
+        for name in re.findall(r"url '(\w+)'", form)
+    }
+    assert {reverse(name) for name in names} == UPLOADS
+    for upload in UPLOADS:
+        assert longest_body(f"{upload}?a") == MAX_BODY > settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    certificate = quote("\n" * ProxyForm.base_fields["company_ca"].max_length)
+    assert len(certificate) < longest_body("/configuration") < longest_body(next(iter(UPLOADS)))
+
+
+@pytest.mark.parametrize(("path", "most"), [("/", MAX_FORM), (min(UPLOADS), MAX_BODY)])
+def test_what_is_longer_than_its_page_takes_is_not_carried(
+    pages: _Server, relay: Relay, path: str, most: int
+) -> None:
+    assert carried(relay, path, "POST", body=bytes(most)).body == SMALL
+    assert carried(relay, path, "POST", body=bytes(most + 1)).body == b"The body is too large.\n"
+    assert len(pages.came) == 1
 
 
 def test_the_rest_of_an_answer_whose_caller_went_is_not_the_next_answer(pages: _Server, relay: Relay) -> None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from licensing.front.bodies import Bodies
 from licensing.front.heads import Heads
 from licensing.front.incoming import LONGEST_HEAD, MOST_REPEATED, Incoming, Unfit
 from tests.front.talking import ROOM, Answer, Caller, Server, asked
@@ -287,7 +288,7 @@ class Hearing:
 
     def __init__(self, heads: Heads | None = None) -> None:
         self._told: list[object] = []
-        self._incoming = Incoming(Line(), lambda _: ROOM, self._go_on, "http", 0, heads or Heads())
+        self._incoming = Incoming(Line(), lambda _: ROOM, self._go_on, "http", 0, heads or Heads(), Bodies())
 
     def _go_on(self) -> None:
         self._told.append("go on")
