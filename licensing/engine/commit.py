@@ -28,6 +28,8 @@ Outcome = TypeVar("Outcome")
 Told_contra = TypeVar("Told_contra", contravariant=True)
 
 
+# So many works wait: beyond them an early no is better than a late time-out.
+MOST_WAITING = 8192
 # A batch of so few is committed on the loop's thread: handing it over would cost more than it spares.
 SMALL = 8
 
@@ -85,7 +87,7 @@ class GroupCommit(Generic[Work, Outcome]):
         patiently: Callable[[Sequence[Work], Foresee[Outcome]], Sequence[Outcome]],
         note: Callable[[Sequence[Work], Sequence[Outcome | Failed | Refused], bool], None] = nothing,
         *,
-        most_waiting: int = 8192,
+        most_waiting: int = MOST_WAITING,
         most_in_batch: int = 256,
         writers: int = 1,
     ) -> None:

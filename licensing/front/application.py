@@ -7,13 +7,11 @@ one transaction, msgspec for its answer. No session, no template, no middleware,
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Coroutine
 from functools import lru_cache, partial
-from typing import Any, TypeVar
+from typing import Any
 
 from django.conf import settings
-from django.db import connection
 from django.http.request import split_domain_port, validate_host
 
 from licensing.api import health, latency, metrics, pages, router
@@ -21,21 +19,23 @@ from licensing.api.auth import Caller
 from licensing.api.exchange import MAX_BODY, Answer, Call, answer, problem
 from licensing.api.languages import language_of
 from licensing.api.messages import HealthAnswer
+from licensing.engine.commit import MOST_WAITING
 from licensing.engine.engine import Engine
 from licensing.operations.errors import Refused
 
 from . import relay
-from .callers import LOOK_SECONDS, Callers
+from .callers import Callers
 from .http import Request
 from .lease_calls import LeaseExchange
+from .readers import Readers
 from .replies import written
+from .watch import Watch
 
 logger = logging.getLogger(__name__)
-Result = TypeVar("Result")
 LEASES = "/api/v1/leases"
 READ_HERE = frozenset(("/api", "/problems", metrics.PATH, *health.PATHS))
+READERS, ASKERS = 4, 2
 LIVING = answer(HealthAnswer("ok", warnings=[]))
-READERS = 4
 
 
 class Front:
@@ -48,21 +48,23 @@ class Front:
         self._callers = Callers()
         self._callers.look()
         self._engine = Engine(loop, self._callers.now, self._callers.read_clock)
-        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
+        # Who calls for leases does not wait behind what anybody may read.
+        self._readers = Readers(READERS, "reader")
+        self._askers = Readers(ASKERS, "asker", MOST_WAITING)
         self._relay = relay.Relay(
             int(os.environ["KEYMANAGER_PAGES_PORT"]), os.environ["KEYMANAGER_FRONT_SECRET"]
         )
-        self._watch = loop.call_later(LOOK_SECONDS, self._look)
+        self._watch = Watch(self._callers)
 
     def stop(self) -> None:
         """End: the batch under way is committed, nothing new is carried out."""
-        self._watch.cancel()
+        self._watch.stop()
         self._engine.close()
         self._relay.close()
 
     def longest_body(self, target: str) -> int:
         """How many bytes a request may have."""
-        return MAX_BODY if target.startswith("/api/") else relay.MAX_BODY
+        return MAX_BODY if target.startswith("/api/") else relay.longest_body(target)
 
     def refuse(self, request: Request, status: int, why: str) -> None:
         """Answer what is not fit to be handled; the API has one form and one code for it."""
@@ -98,19 +100,6 @@ class Front:
 
         task.add_done_callback(done)
 
-    def _look(self) -> None:
-        """Twice a second: has anything changed that we keep?"""
-
-        def looked(done: "asyncio.Future[None]") -> None:
-            if done.exception() is not None:
-                # Nobody knows then who may still call: ask the database for each.
-                self._callers.forget()
-                logger.warning("the version of the installation cannot be read: %s", done.exception())
-            self._watch = self._loop.call_later(LOOK_SECONDS, self._look)
-
-        done = self._loop.run_in_executor(self._readers, with_connection, self._callers.look)
-        done.add_done_callback(looked)
-
     def _lease(self, request: Request, path: str) -> None:
         headers = request.headers
         exchange = LeaseExchange(request)
@@ -127,7 +116,7 @@ class Front:
         """A lease call of somebody whom the database has to know."""
         asked = partial(self._callers.ask, request.headers.get("authorization"), request.client)
         try:
-            caller: Caller = await self._loop.run_in_executor(self._readers, with_connection, asked)
+            caller: Caller = await self._askers.read(asked)
         except Exception as error:
             exchange.fail(error)
         else:
@@ -144,17 +133,12 @@ class Front:
             relay.address_of(request.client),
             lambda _most: b"",
         )
-        reply = await self._loop.run_in_executor(self._readers, with_connection, partial(_answer, call))
+        try:
+            reply = await self._readers.read(partial(_answer, call))
+        except Refused as refused:
+            reply = problem(refused, language_of(call.header("accept-language")))
         request.line.send(written(request, reply))
         latency.count("read", self._loop.time() - began)
-
-
-def with_connection(work: Callable[[], Result]) -> Result:
-    """Do `work` on a reader's thread; a connection that the database dropped is not used again."""
-    try:
-        return work()
-    finally:
-        connection.close_if_unusable_or_obsolete()
 
 
 def _answer(call: Call) -> Answer:

@@ -2,11 +2,14 @@
 
 Every operation that changes an ERP client, a key, the Configuration or the clock raises the
 installation's `version`; it is looked at every half second, so that nothing kept outlives its change by
-more than a second, in whichever process the change was made.
+more than a second, in whichever process the change was made. Where the database does not answer, what is kept
+is trusted for that second and no longer.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from time import monotonic
 
 from licensing.api.auth import Caller, admitted, all_callers, known_caller, may_call, token_digest
 from licensing.models import Installation
@@ -15,7 +18,8 @@ from licensing.operations.errors import Refused
 
 from .relay import address_of
 
-LOOK_SECONDS = 0.5
+# How often it is looked, and for how long after the beginning of a look its callers are trusted.
+LOOK_SECONDS, TRUSTED_SECONDS = 0.5, 1.0
 MOST_NAMES = 10_000
 
 
@@ -39,7 +43,9 @@ class Callers:
     programs go on calling, and each would wait for those of the others.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: Callable[[], float] = monotonic) -> None:
+        self._seconds = seconds
+        self._trusted_until = 0.0
         self._learned = _Learned({})
         self._version = -1
         self._clock: clock.ClockRecord | None = clock.ClockRecord()
@@ -50,6 +56,8 @@ class Callers:
         Args:
             client: `address:port`.
         """
+        if self._seconds() > self._trusted_until:
+            return None
         learned = self._learned
         caller = learned.names.get((authorization, client))
         if caller is None:
@@ -75,11 +83,13 @@ class Callers:
 
     def look(self) -> None:
         """Look whether anything changed, and learn it anew."""
+        began = self._seconds()
         version = Installation.objects.values_list("version", flat=True).filter(pk=1).first() or 0
         if version != self._version:
             # After the version: what is changed meanwhile raises it once more.
             self._learned = _Learned(all_callers())
             self._version = version
+        self._trusted_until = began + TRUSTED_SECONDS
         self.read_clock()
 
     def read_clock(self) -> None:

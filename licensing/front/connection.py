@@ -12,10 +12,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol, cast
 
+from .bodies import Bodies
 from .heads import Heads
 from .http import Request, Stream
-from .incoming import Incoming, Unfit
+from .incoming import Incoming
 from .parts import NOBODY, Parts
+from .unfit import Unfit
 
 logger = logging.getLogger(__name__)
 # How long whoever was cut off may go on sending, so that the answer is not lost with the connection.
@@ -55,10 +57,11 @@ class Connection(asyncio.Protocol):
         everyone: "set[Connection]",
         scheme: str,
         heads: Heads,
+        bodies: Bodies,
     ) -> None:
         self._application, self._clock, self._everyone, self._scheme = application, clock, everyone, scheme
-        self._incoming = Incoming(self, application.longest_body, self._go_on, scheme, clock(), heads)
-        self._waiting = self._incoming.whole
+        self._incoming = Incoming(self, application.longest_body, self._go_on, scheme, clock(), heads, bodies)
+        self._waiting, self._share = self._incoming.whole, self._incoming.share
         self._transport: asyncio.Transport | None = None
         self._current: Request | None = None
         self._stream: Parts | None = None
@@ -132,6 +135,8 @@ class Connection(asyncio.Protocol):
         """The head of an answer that comes in parts."""
         is_head = self._current is not None and self._current.method == "HEAD"
         self._stream = Parts(self, in_chunks=in_chunks, is_mute=is_head)
+        if self._current is not None:
+            self._share.free(self._current)
         if self._transport is not None:
             self._transport.write(head)
         return self._stream
@@ -152,10 +157,12 @@ class Connection(asyncio.Protocol):
         if request is None:
             return
         request.line = NOBODY
+        if self._share.held:
+            self._share.free(request)
         if self._transport is None:
             return
         if not request.is_kept:
-            self._waiting.clear()
+            self._incoming.drop()
         if self._waiting:
             self._serve()
         elif self._incoming.is_over:

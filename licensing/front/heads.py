@@ -7,6 +7,7 @@ the same bytes the next time: of a request that repeats them only its line, its 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .bodies import SMALL
 from .http import Line, Request
 
 # Longer ones come from browsers, with cookies; and so many of the shorter ones are a megabyte or two.
@@ -53,7 +54,7 @@ class Heads:
         return Request(line, method, target, headers, body, client, scheme)
 
     def keep(self, data: bytes, request: Request) -> None:
-        """Keep the head of a request, as the parser has read it; another `may_follow` its data."""
+        """Keep the head of a request as the parser has read it from all of `data`; another `may_follow`."""
         start, end = data.find(b"\r\n"), data.find(_END)
         fields, key = _split(data[start : end + len(_END)])
         headers = request.headers.copy()
@@ -61,6 +62,8 @@ class Heads:
             # Nor does it begin with anything else.
             _words(data[:start]) != (request.method, request.target)
             or end - start > LONGEST
+            # The room for others is reckoned.
+            or len(request.body) > SMALL
             or headers.pop(_KEY, None) != key
             or any(name in headers for name in _FRAMING)
         ):
@@ -71,9 +74,9 @@ class Heads:
 
 
 def may_follow(data: bytes, request: Request) -> bool:
-    """Whether another request may begin after `data`, in which this one was completed.
+    """Whether another request may begin after `data`, in which this one began and was completed.
 
-    False where it cannot be told: the end of the head came before, or the body came in chunks.
+    False where more came than this one, or its body came in chunks.
     """
     return request.is_kept and len(data) == data.find(_END) + len(_END) + len(request.body)
 

@@ -10,25 +10,21 @@ from functools import lru_cache
 
 import httptools
 
+from .bodies import SMALL, Bodies, Share
 from .heads import Heads, may_follow
-from .http import Line, Request, addressed, path_of
+from .http import Line, Request, addressed
+from .unfit import Unfit, words_of
 
 # How much may come without one byte of a body: a head, the sizes of chunks, trailers.
 LONGEST_HEAD = 64 * 1024
 MOST_REPEATED = 100
-# How long the head of a request may take, and a whole one with its body; the pause between two parts of one,
-# and between two requests.
-HEAD_SECONDS, REQUEST_SECONDS, SILENCE_SECONDS, IDLE_SECONDS = 30.0, 600.0, 30.0, 3600.0
+# How long the head of a request may take, and a whole one with its body; the pause between two parts of one.
+HEAD_SECONDS, REQUEST_SECONDS, SILENCE_SECONDS = 30.0, 600.0, 30.0
+# The pause before the first request, and between two.
+FIRST_SECONDS, IDLE_SECONDS = 60.0, 3600.0
 # What says where a request ends, and what comes after it.
 _FRAMING = ("connection", "content-length", "transfer-encoding")
-
-
-class Unfit(Exception):
-    """What nobody carries out: `request` is as much of it as could be read, and may be no request at all."""
-
-    def __init__(self, request: Request, status: int, why: str) -> None:
-        super().__init__(status, why)
-        self.request, self.status, self.why = request, status, why
+_NO_ROOM = "Too much is being sent to the portal just now; try again in a moment.\n"
 
 
 class Incoming:
@@ -46,21 +42,24 @@ class Incoming:
         scheme: str,
         now: float,
         heads: Heads,
+        bodies: Bodies,
     ) -> None:
         self._line, self._longest_body, self._go_on, self._scheme = line, longest_body, go_on, scheme
-        self._heads = heads
+        self._heads, self.share = heads, Share(bodies)
         self._parser = httptools.HttpRequestParser(self)
         self.client = ""
         self.whole: deque[Request] = deque()
+        self._has_asked = False
         # Whether nothing more is heard: what comes after cannot be told from the rest of what was refused.
         self.is_over = False
         # The status and sentence with which something is refused that is not broken HTTP.
         self._why: tuple[int, str] | None = None
         # When something was last heard, and when the message under way began.
         self._heard = self._began = now
-        # Whether the parser has heard nothing since the last request.
+        # Whether the parser stands exactly where a message may begin.
         self._is_between = True
-        # How much of the message under way was heard since it began, or since its last part of a body.
+        # How much of the message under way was heard since it began, or since its last part of a body; none
+        # where there is no such message.
         self._size = 0
         self._begin()
 
@@ -77,10 +76,13 @@ class Incoming:
             known = self._heads.request(data, self._line, self.client, self._scheme, self._longest_body)
             if known is not None:
                 self.whole.append(known)
+                self._has_asked = True
                 return
-        before = len(self.whole)
+        # What goes on with a message has its beginning elsewhere: its bytes tell nothing of its head or end.
+        is_beginning, before = not self._size, len(self.whole)
         self._read(data)
-        self._is_between = len(self.whole) == before + 1 and may_follow(data, self.whole[-1])
+        is_one = is_beginning and len(self.whole) == before + 1
+        self._is_between = is_one and may_follow(data, self.whole[-1])
         if self._is_between:
             self._heads.keep(data, self.whole[-1])
 
@@ -88,7 +90,7 @@ class Incoming:
         """Whether who speaks has been silent for too long, or takes too long for one request."""
         silent = now - self._heard
         if not self._size:
-            return silent > IDLE_SECONDS
+            return silent > (IDLE_SECONDS if self._has_asked else FIRST_SECONDS)
         most = REQUEST_SECONDS if self._in_body else HEAD_SECONDS
         return silent > SILENCE_SECONDS or now - self._began > most
 
@@ -99,17 +101,27 @@ class Incoming:
     def end(self) -> None:
         """The connection is gone: leave no cycle to the garbage collector."""
         self.is_over = True
-        self.whole.clear()
+        self.drop()
+        self.share.give_up()
         del self._parser, self._line, self._go_on
 
+    def drop(self) -> None:
+        """What was heard and still waits is not answered."""
+        for request in self.whole:
+            self.share.free(request)
+        self.whole.clear()
+
     # What the parser tells. What is raised here comes out of it as an HttpParserError.
+
+    def on_message_begin(self) -> None:
+        """The first letter of a request."""
+        if not self._size:
+            # It came in one piece with the request before.
+            self._size, self._began = 1, self._heard
 
     def on_url(self, url: bytes) -> None:
         """A part of the target."""
         self._url += url
-        if not self._size:
-            # It came in one piece with the request before.
-            self._size, self._began = 1, self._heard
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header."""
@@ -151,10 +163,14 @@ class Incoming:
             self._body += body
         else:
             # Most bodies come in one part. Thousands of small ones would be copied thousands of times.
-            self._body = bytearray(self._body + body)
+            self._body = bytearray(self._body)
+            self._body += body
         self._size = 1
-        if len(self._body) > self._room:
+        size = len(self._body)
+        if size > self._room:
             self._cut_off()
+        if size > SMALL and not self.share.take(size):
+            self._refuse(503, _NO_ROOM)
 
     def on_message_complete(self) -> None:
         """The request is whole."""
@@ -177,21 +193,12 @@ class Incoming:
         except httptools.HttpParserError as error:
             if not self.is_over:
                 self.is_over = True
+                self._body = b""
+                self.share.give_up()
                 why = self._why or (400, "This is not an HTTP request.\n")
-                raise Unfit(self._as_far_as_read(data, error), *why) from None
-
-    def _as_far_as_read(self, data: bytes, error: Exception) -> Request:
-        """What is refused, for whoever answers it: the parser keeps to itself what it stumbled over."""
-        method, url = self._parser.get_method().decode(), self._url
-        if isinstance(error, httptools.HttpParserInvalidURLError) and url:
-            url += data[:LONGEST_HEAD].partition(b" ")[0]
-        elif not url:
-            url = b"".join(data[:LONGEST_HEAD].lstrip().partition(b"\n")[0].split()[1:2])
-        if isinstance(error, httptools.HttpParserInvalidMethodError):
-            # It names that of the request before, or the one that this begins like.
-            method = "GET"
-        target = path_of(url.decode("latin-1"))
-        return Request(self._line, method, target, self._headers, client=self.client, is_kept=False)
+                method, target = words_of(self._parser, self._url, data[:LONGEST_HEAD], error)
+                heard = Request(self._line, method, target, self._headers, client=self.client, is_kept=False)
+                raise Unfit(heard, *why) from None
 
     def _parse(self, data: bytes) -> None:
         self._size += len(data)
@@ -236,9 +243,12 @@ class Incoming:
         if not self._is_new or expectation.lower() != "100-continue":
             return
         self._room = self._longest_body(self._target)
-        if int(self._headers.get("content-length", "0")) > self._room:
-            # Nobody need send it.
+        size = int(self._headers.get("content-length", "0"))
+        # What is not taken nobody need send.
+        if size > self._room:
             self._cut_off()
+        if not self.share.has_room(size):
+            self._refuse(503, _NO_ROOM)
         self._go_on()
 
     def _cut_off(self) -> None:
@@ -266,7 +276,8 @@ class Incoming:
                 is_kept=is_kept,
             )
         )
-        self._size = 0
+        self.share.hold(self.whole[-1])
+        self._size, self._has_asked = 0, True
         self._begin()
 
 

@@ -30,8 +30,10 @@ _NOT_PASSED_ON = frozenset(
     )
 )
 _FORGED = frozenset(("x-forwarded-for", "x-forwarded-proto", FRONT_HEADER))
-# The largest upload of the portal is an answer file; the pages refuse more than 5 MiB themselves.
-MAX_BODY = 6 * 1024 * 1024
+# The page that takes files: the vendor's answer, of which it refuses more than 5 MiB itself. The largest form
+# is that with the company's certificate: 64 KiB of text, each letter up to three bytes.
+UPLOADS = frozenset(("/configuration/offline/import",))
+MAX_BODY, MAX_FORM = 6 * 1024 * 1024, 256 * 1024
 CHUNK = 256 * 1024
 THREADS = 16
 # Tenths of a second for which a request waits for pages that have just ended and are being started anew.
@@ -56,7 +58,7 @@ class Relay:
 
     async def carry(self, request: Request) -> None:
         """Carry a request to the pages and their answer back."""
-        if len(request.body) > MAX_BODY:
+        if len(request.body) > longest_body(request.target):
             request.answer(413, [("content-type", "text/plain; charset=utf-8")], b"The body is too large.\n")
             return
         loop = asyncio.get_running_loop()
@@ -72,7 +74,9 @@ class Relay:
         try:
             await self._give_back(answer, request, loop)
         finally:
-            answer.release_conn()
+            # Read to its end, an answer has given its connection back already. On any other connection the
+            # rest of it would be taken for the answer to the next request.
+            answer.close()
 
     def close(self) -> None:
         """Close the kept connections."""
@@ -124,6 +128,11 @@ class Relay:
             stream.abort()
         else:
             stream.close()
+
+
+def longest_body(target: str) -> int:
+    """How many bytes a request to a page may have."""
+    return MAX_BODY if target.partition("?")[0] in UPLOADS else MAX_FORM
 
 
 def passed_on(

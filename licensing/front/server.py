@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
+from .bodies import Bodies
 from .connection import Application, Connection
 from .heads import Heads
 
@@ -54,11 +55,11 @@ async def _serve(application: Serving, host: str, port: int, context: ssl.SSLCon
     application.start(loop)
     try:
         everyone: set[Connection] = set()
-        heads = Heads()
+        heads, bodies = Heads(), Bodies()
         scheme = "http" if context is None else "https"
         listening = _listening(host, port)
         server = await loop.create_server(
-            lambda: Connection(application, loop.time, everyone, scheme, heads),
+            lambda: Connection(application, loop.time, everyone, scheme, heads, bodies),
             sock=listening,
             ssl=context,
             ssl_handshake_timeout=HANDSHAKE_SECONDS if context else None,

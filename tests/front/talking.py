@@ -11,6 +11,7 @@ from queue import Queue
 from types import TracebackType
 from typing import Any, Self
 
+from licensing.front.bodies import Bodies
 from licensing.front.connection import Connection
 from licensing.front.heads import Heads
 from licensing.front.http import Request
@@ -120,7 +121,7 @@ class App:
         request.say(status, why)
 
     def longest_body(self, target: str) -> int:
-        return 30_000_000 if target == "/large" else ROOM
+        return 30_000_000 if target.endswith("/large") else ROOM
 
 
 class Server:
@@ -133,7 +134,7 @@ class Server:
         self.app = App()
         self.now = 1000.0
         self.everyone: set[Connection] = set()
-        self.heads = Heads()
+        self.heads, self.bodies = Heads(), Bodies()
         self.heard, self.ends = 0, 0
         self.faults: list[dict[str, Any]] = []
         self._context = context
@@ -164,7 +165,7 @@ class Server:
                 return is_answered
 
         scheme = "http" if self._context is None else "https"
-        return Watched(self.app, lambda: self.now, self.everyone, scheme, self.heads)
+        return Watched(self.app, lambda: self.now, self.everyone, scheme, self.heads, self.bodies)
 
     def call(self, receiving: int | None = None) -> Caller:
         """A new caller; how much its system takes in before it has read can be told."""

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from licensing.api.auth import Caller, may_call
-from licensing.front.callers import LOOK_SECONDS, Callers
+from licensing.front.callers import LOOK_SECONDS, TRUSTED_SECONDS, Callers
 from licensing.models import ErpClient
 from licensing.operations.actors import COMMAND
 from licensing.operations.clients import add_erp_client, disable_erp_client, replace_token
@@ -121,5 +121,30 @@ def test_nothing_changed_keeps_the_caller(portal: Portal) -> None:
     assert callers.caller(authorization, ADDRESS) is not None
 
 
+def test_caller_is_trusted_for_a_second_after_a_look_began_and_no_longer(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    _, token = add_erp_client(NOW, COMMAND, "ERP of the test", [])
+    callers = Callers(lambda: now)
+    callers.look()
+    now += TRUSTED_SECONDS
+    assert callers.caller(f"Bearer {token}", ADDRESS) is not None
+    now += 0.01
+    assert callers.caller(f"Bearer {token}", ADDRESS) is None
+    assert callers.ask(f"Bearer {token}", ADDRESS).name == "ERP of the test"
+    callers.look()
+    assert callers.caller(f"Bearer {token}", ADDRESS) is not None
+
+    def slow() -> None:
+        nonlocal now
+        now += TRUSTED_SECONDS + 0.01
+
+    # What it has read may have changed since.
+    monkeypatch.setattr(callers, "read_clock", slow)
+    callers.look()
+    assert callers.caller(f"Bearer {token}", ADDRESS) is None
+
+
 def test_changes_are_looked_for_more_often_than_once_a_second() -> None:
-    assert LOOK_SECONDS < 1
+    assert LOOK_SECONDS < TRUSTED_SECONDS <= 1

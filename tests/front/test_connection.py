@@ -10,10 +10,17 @@ from typing import Any
 
 import pytest
 
+from licensing.front.bodies import Bodies
 from licensing.front.connection import LINGER_SECONDS, MOST_IN_A_TURN, STALLED_SECONDS, Connection
 from licensing.front.heads import Heads
 from licensing.front.http import Stream
-from licensing.front.incoming import HEAD_SECONDS, IDLE_SECONDS, REQUEST_SECONDS, SILENCE_SECONDS
+from licensing.front.incoming import (
+    FIRST_SECONDS,
+    HEAD_SECONDS,
+    IDLE_SECONDS,
+    REQUEST_SECONDS,
+    SILENCE_SECONDS,
+)
 from tests.front.talking import ROOM, App, Caller, Server, asked, serving
 
 # More than the systems on both sides take in for a caller that does not read.
@@ -83,7 +90,7 @@ def test_others_have_their_turn_among_the_many_requests_of_one_caller() -> None:
 
     async def turns() -> list[int]:
         app = App()
-        connection = Connection(app, lambda: 0.0, set(), "http", Heads())
+        connection = Connection(app, lambda: 0.0, set(), "http", Heads(), Bodies())
         connection.connection_made(Listening())
         connection.data_received(asked("GET /") * (2 * MOST_IN_A_TURN + 1))
         seen = [len(app.requests)]
@@ -267,7 +274,7 @@ def test_who_is_gone_before_the_connection_knows_can_be_given_up() -> None:
             self.is_aborted = True
 
     transport = Gone()
-    connection = Connection(App(), lambda: 0.0, set(), "https", Heads())
+    connection = Connection(App(), lambda: 0.0, set(), "https", Heads(), Bodies())
     connection.connection_made(transport)
     connection.abort()
     assert transport.is_aborted
@@ -436,7 +443,7 @@ def test_who_was_to_be_closed_and_does_not_read_is_given_up(server: Server, wish
 @pytest.mark.parametrize(
     ("begun", "seconds"),
     [
-        (b"", IDLE_SECONDS),
+        (b"", FIRST_SECONDS),
         (asked("GET /a"), IDLE_SECONDS),
         (b"GET / HT", HEAD_SECONDS),
         (asked("GET /a") + b"GET / HT", HEAD_SECONDS),

@@ -1,5 +1,10 @@
 """A head that came before is not parsed again, and nobody can tell by what is made of the request."""
 
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import pairwise
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,7 +13,7 @@ from licensing.front.heads import LONGEST, MOST_KEPT, Heads
 from licensing.front.http import Request
 from tests.front.talking import ROOM
 from tests.front.test_http import Line
-from tests.front.test_incoming import heard
+from tests.front.test_incoming import Hearing, heard
 
 BODY = b'{"modules": ["HANDEL"]}'
 
@@ -155,6 +160,95 @@ def test_nor_on_a_connection_on_which_more_than_one_comes(sent: list[tuple[bytes
     pieces = [request + between for request, between in sent]
     heads = warm(*[request for request, _ in sent])
     assert heard(pieces, heads) == heard(bytes([byte]) for byte in b"".join(pieces))
+
+
+# What is said on a connection, whole requests or not, and by whom: each has a head that others have, too.
+TAIL = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
+BEGUN = b"GET /a HTTP/1.1\r\nCookie: mine\r\nX: "
+FRAGMENTS = [
+    TAIL,
+    BEGUN,
+    b"GET /a HTTP/1.1\r\nHost: a\r\nCookie: mine\r\nX: ",
+    b"POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(TAIL),
+    b"POST /b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+    b"3\r\nabc\r\n",
+    b"%x\r\n%b\r\n" % (len(TAIL), TAIL),
+    b"0\r\n\r\n",
+    b"0\r\nX: ",
+    b"0\r\n" + TAIL,
+]
+
+
+def chunked(request: bytes, decoded: int) -> tuple[bytes, bytes]:
+    """A body in chunks of so many bytes in all; its end comes with another request."""
+    head = b"POST /b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    return head + b"%x\r\n%b\r\n" % (decoded, bytes(decoded)), b"0\r\n\r\n" + request
+
+
+@st.composite
+def said(draw: st.DrawFn) -> list[bytes]:
+    """What one connection hears, in pieces that need not be requests."""
+    parts: list[bytes] = []
+    kinds = st.sampled_from(("request", "begun", "fragment", "chunks"))
+    for what in draw(st.lists(kinds, min_size=1, max_size=4)):
+        if what == "begun":
+            parts += [BEGUN, draw(st.one_of(st.sampled_from(FRAGMENTS), requests()))]
+        elif what == "chunks":
+            request = draw(st.one_of(st.sampled_from(FRAGMENTS), requests()))
+            parts += chunked(request, len(request) + draw(st.sampled_from((0, 0, 0, 1))))
+            parts += draw(st.sampled_from(([TAIL], [])))
+        else:
+            parts.append(draw(requests() if what == "request" else st.sampled_from(FRAGMENTS)))
+    if draw(st.booleans()):
+        return parts
+    sent = b"".join(parts)
+    cuts = draw(st.lists(st.integers(0, len(sent)), max_size=4))
+    return [sent[start:end] for start, end in pairwise(sorted({0, len(sent), *cuts}))]
+
+
+class Forgetful(Heads):
+    """Keeps nothing: all is left to the parser."""
+
+    def keep(self, data: bytes, request: Request) -> None:
+        """Not even this."""
+
+
+def told(said: Sequence[tuple[int, bytes]], heads: Heads) -> dict[int, list[object]]:
+    """What each of several connections makes of what it hears, one after the other."""
+    connections: dict[int, Hearing] = defaultdict(lambda: Hearing(heads))
+    for number, piece in said:
+        connections[number].hear(piece)
+    return {number: connection.told() for number, connection in connections.items()}
+
+
+@given(st.lists(said(), min_size=2, max_size=3), st.randoms(use_true_random=False))
+def test_nor_on_one_of_several_whatever_the_others_say_and_however_it_is_cut(
+    streams: list[list[bytes]], order: Random
+) -> None:
+    turns = [number for number, pieces in enumerate(streams) for _ in pieces]
+    order.shuffle(turns)
+    left = [iter(pieces) for pieces in streams]
+    heads = warm(TAIL)
+    by_whom = told([(number, next(left[number])) for number in turns], heads)
+    assert by_whom == {number: heard(pieces, Forgetful()) for number, pieces in enumerate(streams)}
+    # Nor afterwards, to whom says the same on a connection of its own.
+    for piece in [piece for pieces in streams for piece in pieces]:
+        assert heard([piece], heads) == heard([piece], Forgetful())
+
+
+def test_what_goes_on_with_a_head_is_no_head_that_others_have() -> None:
+    heads = Heads()
+    heard([BEGUN, TAIL], heads)
+    assert found(heads, TAIL) is None
+
+
+def test_what_goes_on_with_a_body_is_no_request_though_it_looks_like_one() -> None:
+    body = checkout()
+    begun = b"POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body)
+    pieces = [*chunked(begun, len(begun)), body]
+    told = heard(pieces, warm(checkout()))
+    assert told == heard(bytes([byte]) for byte in b"".join(pieces))
+    assert len(told) == 2
 
 
 def test_after_the_last_request_there_is_none() -> None:

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from licensing.front.bodies import Bodies
 from licensing.front.heads import Heads
-from licensing.front.incoming import LONGEST_HEAD, MOST_REPEATED, Incoming, Unfit
+from licensing.front.incoming import LONGEST_HEAD, MOST_REPEATED, Incoming
+from licensing.front.unfit import Unfit
 from tests.front.talking import ROOM, Answer, Caller, Server, asked
 from tests.front.test_http import Line
 
@@ -155,7 +157,7 @@ def test_of_what_is_refused_the_application_is_told_as_much_as_could_be_read(
 
 @pytest.mark.parametrize("pieces", [[b"GE", b"T /api/\xff HTTP/1.1"], [b"GET /ap", b"i/\xff HTTP/1.1"]])
 def test_a_target_that_breaks_off_in_pieces_is_read_all_the_same(pieces: list[bytes]) -> None:
-    incoming = Incoming(Line(), lambda _: ROOM, lambda: None, "http", 0, Heads())
+    incoming = Incoming(Line(), lambda _: ROOM, lambda: None, "http", 0, Heads(), Bodies())
     incoming.feed(pieces[0], 0)
     with pytest.raises(Unfit) as unfit:
         incoming.feed(pieces[1], 0)
@@ -345,18 +347,35 @@ REQUESTS = st.tuples(
 ).map(b"".join)
 
 
+class Hearing:
+    """One connection, and what is made of what it hears."""
+
+    def __init__(self, heads: Heads | None = None) -> None:
+        self._told: list[object] = []
+        self._incoming = Incoming(Line(), lambda _: ROOM, self._go_on, "http", 0, heads or Heads(), Bodies())
+
+    def _go_on(self) -> None:
+        self._told.append("go on")
+
+    def hear(self, piece: bytes) -> None:
+        if self._incoming.is_over:
+            return
+        try:
+            self._incoming.feed(piece, 0)
+        except Unfit as unfit:
+            self._told.append(unfit.status)
+
+    def told(self) -> list[object]:
+        requests = self._incoming.whole
+        return self._told + [(one.method, one.target, one.headers, one.body, one.is_kept) for one in requests]
+
+
 def heard(pieces: Iterable[bytes], heads: Heads | None = None) -> list[object]:
     """What is made of bytes that come in these pieces."""
-    told: list[object] = []
-    incoming = Incoming(Line(), lambda _: ROOM, lambda: told.append("go on"), "http", 0, heads or Heads())
-    try:
-        for piece in pieces:
-            if not incoming.is_over:
-                incoming.feed(piece, 0)
-    except Unfit as unfit:
-        told.append(unfit.status)
-    requests = incoming.whole
-    return told + [(one.method, one.target, one.headers, one.body, one.is_kept) for one in requests]
+    hearing = Hearing(heads)
+    for piece in pieces:
+        hearing.hear(piece)
+    return hearing.told()
 
 
 @given(st.lists(REQUESTS, max_size=4).map(b"".join), st.lists(st.integers(0, 500), max_size=8))

@@ -137,7 +137,7 @@ def test_a_port_that_is_taken_ends_the_server(tmp_path: Path) -> None:
 
 
 def test_who_is_silent_is_looked_after(tmp_path: Path) -> None:
-    numbers = "incoming.IDLE_SECONDS = server.LOOK_SECONDS = 0.05"
+    numbers = "incoming.FIRST_SECONDS = server.LOOK_SECONDS = 0.05"
     with Serving(tmp_path, numbers=numbers) as server, server.call() as caller:
         assert caller.rest() == b""
 
