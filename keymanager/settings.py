@@ -121,7 +121,7 @@ def _database() -> dict[str, Any]:
             "keepalives_interval": 2,
             "keepalives_count": 3,
             **database.get("OPTIONS", {}),
-            "pool": {"min_size": 1, "max_size": 8, "timeout": 5, "reconnect_timeout": 2},
+            "pool": {"min_size": 1, "max_size": 10, "timeout": 5, "reconnect_timeout": 2},
             "connect_timeout": 5,
             "options": "-c lock_timeout=5s -c idle_in_transaction_session_timeout=60s",
         }

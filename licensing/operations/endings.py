@@ -61,9 +61,9 @@ def ask_overdue(
     rows = ask(
         cursor,
         "SELECT * FROM (SELECT id, CAST(NULL AS bigint) FROM licensing_lease"  # noqa: S608
-        f" WHERE ended_at IS NULL AND expires_at <= %s{lease_of} ORDER BY expires_at LIMIT %s) AS l"
+        f" WHERE ended_at IS NULL AND expires_at <= %s{lease_of} ORDER BY expires_at LIMIT %s) AS of_leases"
         " UNION ALL SELECT * FROM (SELECT CAST(NULL AS uuid), id FROM licensing_seat"
-        f" WHERE ends_at <= %s{seat_of} ORDER BY ends_at LIMIT %s) AS s",
+        f" WHERE ends_at <= %s{seat_of} ORDER BY ends_at LIMIT %s) AS of_seats",
         [instant, *places, at_most, instant, *places, at_most],
     )
 

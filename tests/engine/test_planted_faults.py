@@ -56,7 +56,7 @@ def count_then_insert(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def expiry_only_by_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """A checkout does not look for overdue leases."""
-    monkeypatch.setattr(checkout, "ask_overdue", lambda *_: lambda: Overdue([], []))
+    monkeypatch.setattr(checkout, "ask_overdue", lambda *_, **__: lambda: Overdue([], []))
 
 
 def reviving_on_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
