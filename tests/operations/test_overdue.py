@@ -32,10 +32,10 @@ def client(portal: Portal) -> ErpClient:
 
 
 def taken(client: ErpClient, counts: dict[str, int]) -> None:
-    """So many leases of each module, those first that are named first."""
+    """So many leases of each module, one after another."""
     for late, (code, count) in enumerate(counts.items()):
-        for _ in range(count):
-            take(client, code, now=NOW + timedelta(minutes=late))
+        for place in range(count):
+            take(client, code, now=NOW + timedelta(minutes=late, seconds=place))
 
 
 def not_ended() -> int:
