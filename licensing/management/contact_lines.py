@@ -2,19 +2,25 @@
 
 from collections.abc import Callable
 
+from licensing.models import PendingRelease, VirtualKey
 from licensing.operations.actors import COMMAND
 from licensing.operations.answers import KeyLine
 from licensing.operations.clock import portal_now
 from licensing.operations.contact import ContactReport, contact_now
 from licensing.operations.errors import Refused
+from licensing.operations.requests import plan
 
 Tell = Callable[[str], None]
+# What is true of a key that the vendor has said nothing about.
+RELEASE_PENDING, UNANSWERED, NOT_ASKED = "release_pending", "unanswered", "not_asked"
 
 
 def contact_and_tell(tell: Tell) -> ContactReport:
     """Contact the vendor, or join the contact in flight, and print a line per key."""
     report = contact_now(portal_now, COMMAND, "command")
     tell_lines(report, tell)
+    for line in _without_answer(report):
+        tell(_text(line))
     return report
 
 
@@ -37,11 +43,27 @@ def after_storing(what: str, number: str, tell: Tell) -> None:
     """Say what was stored, contact the vendor and print that key's line; trouble there is no error here."""
     tell(what)
     report = contact_now(portal_now, COMMAND, "command")
-    lines = [line for line in report.lines if line.number == number]
+    lines = [line for line in (*report.lines, *_without_answer(report)) if line.number == number]
     if lines:
         tell(_text(lines[0]))
-    elif not report.is_ok:
+    if not report.is_ok and number not in {line.number for line in report.lines}:
         tell(f"{report.outcome}: {report.sentence()}")
+
+
+def _without_answer(report: ContactReport) -> list[KeyLine]:
+    """A line for each key that a contact that failed has brought no word on."""
+    if report.is_ok:
+        return []
+    asked, answered = plan(), {line.number for line in report.lines}
+    lines = [
+        KeyLine(number, UNANSWERED, report.outcome)
+        if number in asked.marks
+        else KeyLine(number, NOT_ASKED, refusal or None)
+        for number, refusal in VirtualKey.objects.order_by("number").values_list("number", "refusal")
+    ]
+    pending = PendingRelease.objects.order_by("number").values_list("number", flat=True)
+    lines += [KeyLine(number, RELEASE_PENDING, report.outcome) for number in pending]
+    return [line for line in lines if line.number not in answered]
 
 
 def _text(line: KeyLine) -> str:
