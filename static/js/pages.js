@@ -215,7 +215,7 @@
   document.querySelectorAll("[data-confirm-with]").forEach(function (field) {
     const button = field.form.querySelector("[data-confirmed]");
     function check() {
-      button.disabled = field.value.trim() !== field.dataset.confirmWith;
+      button.disabled = field.value.replace(/\s/g, "") !== field.dataset.confirmWith.replace(/\s/g, "");
     }
     field.addEventListener("input", check);
     check();
