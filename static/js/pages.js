@@ -5,7 +5,10 @@
   // --- on a narrow screen the tabs scroll: show the one that is open
   const open = document.querySelector(".tabs [aria-current]");
   function showOpenTab() {
-    if (open) open.scrollIntoView({ block: "nearest", inline: "center" });
+    if (!open) return;
+    // The row alone: the page stays where its address, or the focus, has led the reader.
+    const row = open.closest("ul"), at = open.getBoundingClientRect(), seen = row.getBoundingClientRect();
+    row.scrollLeft += at.left + at.width / 2 - (seen.left + seen.width / 2);
   }
   showOpenTab();
   window.addEventListener("resize", showOpenTab);
