@@ -256,14 +256,6 @@ def test_a_code_is_asked_for_pasted_and_renews_on_a_telephone_in_polish(
     assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
 
 
-def test_without_javascript_the_window_still_works(dark: Demo, visit: Any) -> None:
-    page = visit("en", NARROW, java_script_enabled=False).open("/configuration/offline")
-    expect(page.locator("#message")).to_be_visible()
-    page.locator("#id_first").fill("2F57-3P3V-2F57-3P3V")
-    page.get_by_role("button", name="Renew the modules").click()
-    expect(page.get_by_role("alert").first).not_to_be_empty()
-
-
 def test_a_file_is_chosen_by_a_button_in_the_language_of_the_page(
     stocked: Demo, visit: Any, tmp_path: Path
 ) -> None:

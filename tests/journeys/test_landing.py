@@ -21,6 +21,7 @@ def expect_landed(page: Page, words: str) -> None:
 @pytest.mark.parametrize("javascript", [True, False], ids=["script", "no script"])
 def test_a_refused_code_leads_to_its_refusal(size: Any, javascript: bool, stocked: Demo, visit: Any) -> None:
     page = visit("en", size, java_script_enabled=javascript).open("/configuration/offline")
+    expect(page.locator("#message")).to_be_visible()
     page.locator("#id_first").fill("2F57-3P3V")
     page.get_by_role("button", name="Renew the modules").click()
     expect_landed(page, "This is not a code as the vendor gives it")
