@@ -17,7 +17,11 @@ def take_data_folder(arguments: list[str]) -> list[str]:
     waiting = iter(arguments)
     for argument in waiting:
         if argument == "--data":
-            os.environ["KEYMANAGER_DATA"] = next(waiting, "")
+            folder = next(waiting, None)
+            if folder is None:
+                print("data_missing: --data expects a folder", file=sys.stderr)
+                sys.exit(2)
+            os.environ["KEYMANAGER_DATA"] = folder
         elif argument.startswith("--data="):
             os.environ["KEYMANAGER_DATA"] = argument.removeprefix("--data=")
         else:
@@ -45,13 +49,13 @@ def main() -> None:
 
         sys.exit(serve(arguments[2:]))
     try:
-        from django.core.management import execute_from_command_line
+        from keymanager.utility import Utility
     except ImportError:
         sys.exit("Django is missing: run `make install`, then use .venv/bin/python")
     from keymanager.wrong import WrongSetting
 
     try:
-        execute_from_command_line(arguments)
+        Utility(arguments).execute()
     except WrongSetting as error:
         print(error, file=sys.stderr)
         sys.exit(1)

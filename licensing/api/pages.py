@@ -1,7 +1,10 @@
 """Pages for ERP developers, open to everybody on the LAN: the API's description and its refusals."""
 
 from typing import Any
+from urllib.parse import parse_qs
 
+from django.conf import settings
+from django.http.cookie import parse_cookie
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -9,7 +12,7 @@ from django.utils.translation import gettext_lazy
 from licensing.operations.errors import Refused
 
 from .exchange import Answer, Call
-from .languages import language_of, speaking
+from .languages import LANGUAGES, language_of, speaking
 from .openapi import openapi
 from .problems import PROBLEMS
 
@@ -89,11 +92,23 @@ def _page(call: Call, template: str, context: dict[str, Any]) -> Answer:
     with speaking(language):
         html = render_to_string(template, context)
     headers = [("content-language", language), ("content-security-policy", POLICY)]
+    if _asked_for(call):
+        # The portal's own pages follow it too, as if it had been chosen there.
+        headers.append(("set-cookie", f"{settings.LANGUAGE_COOKIE_NAME}={language}; Path=/; SameSite=Lax"))
     return Answer(200, html.encode(), "text/html; charset=utf-8", headers)
 
 
 def _language(call: Call) -> str:
-    return language_of(call.header("accept-language"))
+    """As people choose it: by this page's switch, else by the portal's (a cookie), else in the browser."""
+    chosen = parse_cookie(call.header("cookie") or "").get(settings.LANGUAGE_COOKIE_NAME, "")
+    by_cookie = chosen if chosen in LANGUAGES else ""
+    return _asked_for(call) or by_cookie or language_of(call.header("accept-language"))
+
+
+def _asked_for(call: Call) -> str:
+    """The language of the address's query; empty where there is none that is spoken here."""
+    asked = parse_qs(call.query).get("language", [""])[0]
+    return asked if asked in LANGUAGES else ""
 
 
 def _operations(document: dict[str, Any]) -> list[dict[str, Any]]:

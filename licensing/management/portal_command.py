@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from licensing import logs
 from licensing.models.sealed import SealBroken
+from licensing.operations.database import why_unreachable
 from licensing.operations.errors import Refused
 from licensing.serving.data_folder import is_served, lock, open_folder
 from licensing.serving.prepare import is_current, migrate, prepare
@@ -44,8 +45,7 @@ class PortalCommand(BaseCommand):
             except SealBroken as error:
                 status = self.fail("key_file_wrong", error)
             except DatabaseError as error:
-                sentence = _("The database cannot be used: %(error)s") % {"error": first_line(error)}
-                status = self.fail("unavailable", sentence)
+                status = self.fail("unavailable", _database_sentence(error))
             except KeyboardInterrupt:
                 status = 130
         if status:
@@ -68,6 +68,14 @@ class PortalCommand(BaseCommand):
                 (prepare if self.needs_installation else migrate)(lambda line: None)
         logs.apply_level(logs.configured_level() or 0)
         return self.carry_out(**options)
+
+
+def _database_sentence(error: DatabaseError) -> str:
+    cause = why_unreachable(error)
+    if cause:
+        sentence = _("KEYMANAGER_DATABASE_URL: the database that it names cannot be reached: %(cause)s")
+        return sentence % {"cause": cause}
+    return _("The database cannot be used: %(error)s") % {"error": first_line(error)}
 
 
 def first_line(error: BaseException) -> str:

@@ -55,6 +55,11 @@ class ChallengeMessage:
     attempts_left: int
     used: bool
 
+    @property
+    def next_at(self) -> datetime:
+        """From when on the next code can be asked for."""
+        return slot_end(self.slot)
+
 
 def held_pack() -> HeldPack | None:
     """The newest pack that was received; None where there is none, or the row was edited by hand."""

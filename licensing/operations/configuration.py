@@ -28,8 +28,9 @@ SECRET_BOUND_TO = {
     "proxy_password": ("proxy_host", "proxy_port"),
     "smtp_password": ("smtp_host", "smtp_port", "smtp_security"),
 }
-HOST = re.compile(r"(?=.{1,253}\Z)(\[[0-9A-Fa-f:.]+\]|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]+|[\w-]+(\.[\w-]+)*\.?)\Z")
-
+HOST_NAME = re.compile(r"(?=.{1,253}\Z)(?!-)[\w-]{1,63}(?<!-)(\.(?!-)[\w-]{1,63}(?<!-))*\.?\Z")
+SMS_NUMBER = re.compile(r"\+?[0-9]{3,15}\Z")
+TELEPHONE = re.compile(r"(?=(?:[^0-9]*[0-9]){3})[0-9 +()-]+\Z")
 
 CONTACT_LOST_HOURS = 72
 
@@ -123,13 +124,43 @@ def networks(text: str) -> list[str]:
     return words_of(text)
 
 
+def is_host(text: str) -> bool:
+    """Whether this is the name of a host or an address, alone."""
+    is_bracketed = text.startswith("[") and text.endswith("]")
+    # What ends with a number is an address for every program that reads it.
+    if is_bracketed or ":" in text or re.search(r"(\A|\.)[0-9]+\.?\Z", text):
+        try:
+            address = ipaddress.ip_address(text[1:-1] if is_bracketed else text)
+        except ValueError:
+            return False
+        return address.version == 6 or not is_bracketed
+    return HOST_NAME.match(text) is not None
+
+
+def check_sms_number(text: str) -> None:
+    """A number that an SMS can be sent to. Raises ValidationError."""
+    if text and not SMS_NUMBER.match(text):
+        raise ValidationError(_("Enter a number for SMS: 3 to 15 digits, with a “+” before them if need be."))
+
+
+def check_telephone(text: str) -> None:
+    """A number as people write it. Raises ValidationError."""
+    if text and not TELEPHONE.match(text):
+        raise ValidationError(_("Enter a telephone number: digits, spaces, “+”, “-” and brackets alone."))
+
+
 # Settings that hold several things in one text, and who reads them.
 LISTS: Mapping[str, Callable[[str], object]] = {
     "admin_email": check_recipients,
     "contact_warning_hours": warning_hours,
     "metrics_networks": networks,
 }
-CHECKS: Mapping[str, Callable[[str], object]] = {**LISTS, "company_ca": check_certificates}
+CHECKS: Mapping[str, Callable[[str], object]] = {
+    **LISTS,
+    "company_ca": check_certificates,
+    "activation_sms": check_sms_number,
+    "activation_phone": check_telephone,
+}
 
 
 def _locked() -> Configuration:
@@ -190,8 +221,8 @@ def _check_together(whole: Mapping[str, Any], given: Mapping[str, Any], errors: 
         errors.setdefault(name, []).append(sentence)
 
     for name in ("proxy_host", "smtp_host"):
-        if whole[name] and not HOST.match(whole[name]):
-            wrong(name, _("Enter a name or an address alone, without “http://” and without a port."))
+        if whole[name] and not is_host(whole[name]):
+            wrong(name, _("Enter a valid name or address alone, without “http://” and without a port."))
     if whole["proxy_host"] and not whole["proxy_port"]:
         wrong("proxy_port", _("A proxy needs a port, from 1 to 65535."))
     if whole["proxy_port"] and not whole["proxy_host"]:

@@ -209,11 +209,18 @@ _SHAPES: dict[str, tuple[re.Pattern[str], object]] = {
 def _cleaned(**fields: str | None) -> dict[str, str]:
     """The fields given, stripped; refused with a sentence per field that is wrong."""
     values = {name: (value or "").strip() for name, value in fields.items()}
+    # As they are printed on papers, and pasted from them.
+    values |= {name: without_spaces(values[name]) for name in ("number", "customer") if name in values}
     errors = {name: [sentence] for name, value in values.items() if (sentence := _fault(name, value))}
     if errors:
         first = next(iter(errors.values()))[0]
         raise Refused("validation_failed", first, errors=errors)
     return values
+
+
+def without_spaces(text: str) -> str:
+    """A number as it is stored; people write it in groups."""
+    return "".join(text.split())
 
 
 def _fault(name: str, value: str) -> object:

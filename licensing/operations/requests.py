@@ -58,6 +58,10 @@ class Plan:
         """The mark of each key asked for."""
         return {wanted.number: wanted.mark for wanted in self.keys}
 
+    def frees(self, number: str) -> bool:
+        """Whether this is a removed key that is to be released, bound anew before it or not."""
+        return number in self.releases or self.marks.get(number, "").startswith("release ")
+
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to ask."""

@@ -1,6 +1,10 @@
 """What must be there before anything runs: tables, the installation, static files."""
 
+import contextlib
 import hashlib
+import logging
+import os
+import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +19,7 @@ from django.db import connection
 from django.db.backends.utils import CursorWrapper
 from django.db.migrations.executor import MigrationExecutor
 
+from licensing import logs
 from licensing.operations.clock import keep_time, local_now
 from licensing.operations.installation import ensure_installation
 
@@ -22,6 +27,8 @@ Tell = Callable[[str], None]
 LOOK_SECONDS = 0.5
 # Any number that no other program uses for a lock of its own in this database.
 ADVISORY_LOCK = 5000006622
+OWNER_ALONE = 0o600
+logger = logging.getLogger(logs.SUPERVISOR)
 
 
 def is_current() -> bool:
@@ -100,9 +107,33 @@ def _stamp() -> str:
     return digest.hexdigest()
 
 
+def guard_key_file(path: Path, tell: Tell) -> None:
+    """Take the key file from everybody but its owner; where that fails, tell who has to do it.
+
+    Windows has no such modes: there the folder's rights count.
+    """
+    if os.name == "nt" or not _others_may(path):
+        return
+    with contextlib.suppress(OSError):
+        path.chmod(OWNER_ALONE)
+    if _others_may(path):
+        line = (
+            f"Others than its owner may use the key file {path}: run chmod 600 on it, as its owner or root."
+        )
+    else:
+        line = f"Others than its owner could use the key file {path}: it now has mode 0600."
+    tell(line)
+    logger.warning(line)
+
+
+def _others_may(path: Path) -> bool:
+    return bool(stat.S_IMODE(path.stat().st_mode) & 0o077)
+
+
 def prepare(tell: Tell) -> None:
     """Make or renew what the portal needs."""
     migrate(tell)
     ensure_installation(local_now())
+    guard_key_file(settings.KEYMANAGER.key_file, tell)
     keep_time()
     collect_static()

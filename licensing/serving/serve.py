@@ -28,7 +28,7 @@ from .children import Options, environment_of, portal_children, run_module
 from .data_folder import lock, open_folder
 from .demo_settings import keep, kept_demo, open_demo
 from .lifeline import name_supervisor
-from .ports import answers, require_free
+from .ports import answers, require_address, require_free, require_two
 from .signs import sign_of_life
 from .supervisor import Child, Supervisor
 
@@ -84,10 +84,13 @@ def serve(options: Options) -> None:
     """Run the portal until a signal asks for the end.
 
     Raises:
-        Refused: the folder or a port is taken.
+        Refused: the folder or a port is taken, the host is none of this computer's …
         NotPrepared: the key file is wrong, the database cannot be used …
     """
     folder = options.data
+    require_address(options.host)
+    if options.authority_port is not None:
+        require_two(options.port, options.authority_port)
     open_folder(folder)
     supervisor = Supervisor(_tell_and_log, logs.folder_of(folder))
     with lock(folder), demos.not_ready(folder), _stopped_by_signals(supervisor):

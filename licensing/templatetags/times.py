@@ -1,6 +1,6 @@
 """Times as people read them: how long ago or how long yet, and the exact time.
 
-Each is written in the portal's zone; a reader in another zone sees his own, which only his browser knows.
+Each is written in the portal's zone, whoever reads; every page names it in its foot.
 """
 
 from datetime import date, datetime, timedelta

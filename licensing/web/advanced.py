@@ -33,6 +33,7 @@ from .event_sentences import setting_name, setting_value
 from .forms import PageForm
 from .moments import moment_of
 from .settings_forms import PARTS, SECTIONS, ClusterForm, SectionForm
+from .told import told_by_place
 from .words import actor_name
 
 # How many changes are looked through for the last one of each section.
@@ -80,11 +81,13 @@ def advanced(request: HttpRequest) -> HttpResponse:
         settings = form.settings()
         outcome = form.carry_out(lambda: change_configuration(portal_now(), actor(request), **settings))
         if outcome:
-            _tell(request, outcome.value)
-            return redirect(f"{reverse('advanced')}#{saved}")
+            _tell(request, outcome.value, saved)
+            return redirect("advanced")
     first = addresses(row.admin_email)[:1]
-    now = moment_of(request).now
+    now, told = moment_of(request).now, told_by_place(request)
     context = {
+        "messages": told[""],
+        "told": told,
         "parts": [(title, [(name, forms_by_name[name]) for name in names]) for title, names in PARTS],
         "test_form": TestMailForm(initial={"recipient": first[0] if first else ""}),
         "can_test_mail": bool(row.smtp_host),
@@ -106,16 +109,16 @@ def test_mail(request: HttpRequest) -> HttpResponse:
         except Refused as refused:
             if refused.code == "not_permitted":
                 raise
-            messages.error(request, str(refused.detail or refused.code))
+            messages.error(request, str(refused.detail or refused.code), extra_tags="mail")
         else:
             messages.success(
                 request,
                 _("The SMTP server took a test mail to %(to)s. Look whether it arrives.") % {"to": recipient},
+                extra_tags="mail",
             )
     elif request.method == "POST":
-        messages.error(request, _("Enter an e-mail address for the test."))
-    back = "first_steps" if request.POST.get("back") == "first_steps" else "advanced"
-    return redirect(f"{reverse(back)}#mail")
+        messages.error(request, _("Enter an e-mail address for the test."), extra_tags="mail")
+    return redirect("first_steps" if request.POST.get("back") == "first_steps" else "advanced")
 
 
 @needs(Role.ADMINISTRATOR, fresh=True)
@@ -170,12 +173,13 @@ def _change_line(change: Change) -> ChangeLine:
     )
 
 
-def _tell(request: HttpRequest, changes: list[Change]) -> None:
+def _tell(request: HttpRequest, changes: list[Change], section: str = "") -> None:
+    """Tell what was changed, in its section where it was one."""
     if not changes:
-        messages.info(request, _("Nothing was changed."))
+        messages.info(request, _("Nothing was changed."), extra_tags=section)
         return
     words = ngettext(
         "%(n)d setting was changed: %(names)s.", "%(n)d settings were changed: %(names)s.", len(changes)
     )
     names = ", ".join(setting_name(change.field) for change in changes)
-    messages.success(request, words % {"n": len(changes), "names": names})
+    messages.success(request, words % {"n": len(changes), "names": names}, extra_tags=section)

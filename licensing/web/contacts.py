@@ -13,9 +13,11 @@ from django.utils.translation import gettext as _
 from django_q.tasks import async_task
 
 from licensing.models import ContactAttempt, PendingRelease, Role, VirtualKey
+from licensing.operations.causes import OK
 from licensing.operations.clock import portal_now
 from licensing.operations.health import worker_silent
 from licensing.operations.key_sentences import needs_vendor_sentence
+from licensing.operations.requests import Plan, plan
 from licensing.protocol.errors import ProtocolError
 from licensing.protocol.times import format_instant, parse_instant
 
@@ -101,15 +103,31 @@ def _keys(attempts: list[ContactAttempt], done: bool) -> list[KeyProgress]:
         number for number in PendingRelease.objects.values_list("number", flat=True) if number not in numbers
     ]
     lines = {line["number"]: line for row in attempts for line in row.results}
+    asked = plan()
+    has_failed = done and attempts[-1].outcome != OK
     return [
-        _key_progress(number, lines.get(number), done)
+        _key_progress(number, lines[number])
+        if number in lines
+        else _without_answer(number, asked, done=done, has_failed=has_failed)
         for number in [*numbers, *(lines.keys() - set(numbers))]
     ]
 
 
-def _key_progress(number: str, line: dict[str, Any] | None, done: bool) -> KeyProgress:
-    if line is None:
-        return KeyProgress(number, "waiting", _("not asked about") if done else _("waiting for the vendor"))
+def _without_answer(number: str, asked: Plan, *, done: bool, has_failed: bool) -> KeyProgress:
+    """What is true of a key that the vendor has said nothing about (yet)."""
+    frees = asked.frees(number)
+    if not frees and number not in asked.marks:
+        return KeyProgress(number, "bad", _("not asked about until it is edited"))
+    if not done:
+        return KeyProgress(number, "waiting", _("waiting for the vendor"))
+    if frees:
+        return KeyProgress(number, "waiting", _("release pending: done at the next contact"))
+    return KeyProgress(
+        number, "waiting", _("asked about, but no answer has come") if has_failed else _("not asked about")
+    )
+
+
+def _key_progress(number: str, line: dict[str, Any]) -> KeyProgress:
     if line["result"] == "granted":
         return KeyProgress(number, "good", _("granted: its modules are up to date"))
     if line["result"] == "released":

@@ -5,6 +5,7 @@ import secrets
 import sys
 from typing import Any
 
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
@@ -13,6 +14,8 @@ from django.views.decorators.csrf import requires_csrf_token
 logger = logging.getLogger(__name__)
 # After so long whoever found the pages away may try again; it is a header's text.
 AWAY_SECONDS = "2"
+# The same where the database is away; a lease call is told as much.
+DATABASE_AWAY_SECONDS = "5"
 
 
 def _failure(status: int, title: str, sentence: str, **more: Any) -> HttpResponse:
@@ -58,7 +61,9 @@ def too_many_requests(request: HttpRequest, exception: Exception | None = None) 
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """500, with a number that stands in the log too."""
+    """500, with a number that stands in the log too; 503 where the database is what does not work."""
+    if isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
+        return _database_away(request)
     incident = secrets.token_hex(6)
     logger.error("incident %s during %s %s", incident, request.method, request.path, exc_info=sys.exc_info())
     return _failure(
@@ -67,6 +72,22 @@ def server_error(request: HttpRequest) -> HttpResponse:
         _("This is a fault of the portal. Nothing was changed half-way; programs go on with what they have."),
         incident=incident,
     )
+
+
+def _database_away(request: HttpRequest) -> HttpResponse:
+    """503: the database is away, or so busy that it took too long."""
+    logger.error("the database failed during %s %s", request.method, request.path, exc_info=sys.exc_info())
+    response = _failure(
+        503,
+        _("The database does not answer"),
+        _(
+            "The portal goes on by itself as soon as it is back. Try again in a moment. If you have just "
+            "sent a form, look then whether that was done. Programs keep what they have."
+        ),
+        again=request.method == "GET",
+    )
+    response["Retry-After"] = DATABASE_AWAY_SECONDS
+    return response
 
 
 def pages_away(request: HttpRequest) -> HttpResponse:

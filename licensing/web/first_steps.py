@@ -6,7 +6,6 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 
@@ -23,6 +22,7 @@ from .access import actor, needs
 from .advanced import TestMailForm, section_form
 from .moments import moment_of
 from .settings_forms import MailForm, ProxyForm, SectionForm
+from .told import told_by_place
 
 
 class FirstMailForm(MailForm):
@@ -61,11 +61,14 @@ def steps(request: HttpRequest) -> HttpResponse:
     if form is not None and form.is_valid():
         settings = form.settings()
         if form.carry_out(lambda: change_configuration(portal_now(), actor(request), **settings)):
-            messages.success(request, _("Saved."))
-            return redirect(f"{reverse('first_steps')}#{saved}")
+            messages.success(request, _("Saved."), extra_tags=saved)
+            return redirect("first_steps")
     found = first_steps()
     first = addresses(row.admin_email)[:1]
+    told = told_by_place(request)
     context: dict[str, Any] = {
+        "messages": told[""],
+        "told": told,
         "steps": steps_of(found),
         "finished": found.key and found.client and found.lease,
         "forms": forms,

@@ -13,7 +13,14 @@ from django.views.decorators.debug import sensitive_post_parameters
 from licensing.models import KeyState, Role, VirtualKey
 from licensing.operations.clock import portal_now
 from licensing.operations.configuration import addresses, change_configuration, configuration
-from licensing.operations.keys import add_key, bound_before_release, edit_key, rebind_key, remove_key
+from licensing.operations.keys import (
+    add_key,
+    bound_before_release,
+    edit_key,
+    rebind_key,
+    remove_key,
+    without_spaces,
+)
 
 from .access import actor, needs
 from .contacts import start_contact
@@ -43,7 +50,6 @@ class AddKeyForm(PageForm):
     )
     number = forms.CharField(
         label=gettext_lazy("Virtual key number"),
-        max_length=10,
         help_text=gettext_lazy("Ten digits that begin with 50000."),
         widget=forms.TextInput(
             attrs={"inputmode": "numeric", "autocomplete": "off", "placeholder": "50000xxxxx"}
@@ -85,7 +91,7 @@ class PinForm(PageForm):
 class RemoveKeyForm(PageForm):
     """Typing the number shows that the right key is meant."""
 
-    number = forms.CharField(label=gettext_lazy("Type the number of the key to confirm"), max_length=10)
+    number = forms.CharField(label=gettext_lazy("Type the number of the key to confirm"))
     pin = _pin_field(required=False)
 
     def __init__(self, *args: Any, expected: str, asks_pin: bool, **kwargs: Any) -> None:
@@ -100,7 +106,7 @@ class RemoveKeyForm(PageForm):
             del self.fields["pin"]
 
     def clean_number(self) -> str:
-        number: str = self.cleaned_data["number"].strip()
+        number = without_spaces(self.cleaned_data["number"])
         if number != self.expected:
             raise forms.ValidationError(_("This is not the number of the key that is being removed."))
         return number
@@ -172,7 +178,8 @@ def remove(request: HttpRequest, number: str) -> HttpResponse:
             if outcome.value.needs_vendor:
                 messages.warning(request, _("Only the vendor can free this key now: ask for a reset of it."))
             return start_contact(request, now)
-    return render(request, "configuration/key_remove.html", {"form": form, "key": key, "asks_pin": asks_pin})
+    context = {"form": form, "key": key, "asks_pin": asks_pin, "active": key.state == KeyState.ACTIVE}
+    return render(request, "configuration/key_remove.html", context)
 
 
 def _key(number: str) -> VirtualKey:

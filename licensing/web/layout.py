@@ -107,6 +107,7 @@ def layout(request: HttpRequest) -> dict[str, Any]:
     user = getattr(request, "user", None)
     context: dict[str, Any] = {
         "version": settings.VERSION,
+        "time_zone": settings.TIME_ZONE,
         "without_tls": not request.is_secure(),
     }
     if isinstance(user, User) and user.is_authenticated:

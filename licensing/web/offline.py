@@ -15,7 +15,7 @@ from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
 from qrcode.image.svg import SvgPathImage
 
-from licensing.models import Configuration, Role
+from licensing.models import Configuration, KeyState, Role
 from licensing.operations.activation import (
     ChallengeMessage,
     OfflineRenewal,
@@ -199,6 +199,7 @@ def _page(
         context["challenge"] = challenge
         context["channels"] = _channels(challenge, configuration(), language)
         context["keys"] = _renewed(challenge, status(now).keys)
+        context["may_enter"] = bool(context["keys"] and challenge.attempts_left and not challenge.used)
     return render(request, "offline/page.html", context)
 
 
@@ -215,7 +216,8 @@ def _channels(challenge: ChallengeMessage, profile: Configuration, language: str
 
 
 def _renewed(challenge: ChallengeMessage, keys: tuple[KeyStatus, ...]) -> list[KeyStatus]:
-    return [key for key in keys if key.number in challenge.keys]
+    """The keys that a code would renew: those of the pack that are still active here."""
+    return [key for key in keys if key.number in challenge.keys and key.state == KeyState.ACTIVE]
 
 
 def qr_svg(text: str) -> SafeString:

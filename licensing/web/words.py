@@ -37,7 +37,7 @@ REASONS = {
     "contact_lost": _(
         "A key has been without contact with the vendor for 72 hours: its modules have stopped."
     ),
-    "no_active_key": _("No virtual key is active yet."),
+    "no_active_key": _("No virtual key is active."),
 }
 
 KEY_STATES = {

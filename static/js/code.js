@@ -9,11 +9,17 @@
     return text.toUpperCase().replace(/O/g, "0").replace(/[IL]/g, "1");
   }
 
+  // Between groups: programs that write mails and messages make other dashes of a hyphen.
+  const SEPARATORS = /[\s\u00ad\u2010-\u2015\u2212\ufe58\ufe63\uff0d-]+/g;
+  function symbolsOf(text) {
+    return canonical(text.replace(SEPARATORS, ""));
+  }
+
   // The code within a text such as "Twój kod: 2F57-3P3V-…": the last sixteen symbols that stand together.
-  const CODE = /^(?:[\s\S]*[^0-9A-Za-z])?((?:[0-9A-Za-z]{4}[\s-]*){3}[0-9A-Za-z]{4})(?![0-9A-Za-z])/;
+  const CODE = /^(?:[\s\S]*[^0-9A-Za-z])?((?:[0-9A-Za-z]{4}-?){3}[0-9A-Za-z]{4})(?![0-9A-Za-z])/;
   function found(text) {
-    const match = CODE.exec(text);
-    return canonical((match ? match[1] : text).replace(/[\s-]/g, ""));
+    const match = CODE.exec(text.replace(SEPARATORS, "-"));
+    return symbolsOf(match ? match[1] : text);
   }
 
   function fill(start, symbols) {
@@ -40,7 +46,7 @@
 
   const warning = document.getElementById("code-mistyped");
   function check() {
-    const code = canonical(boxes.map(function (box) { return box.value; }).join("").replace(/[\s-]/g, ""));
+    const code = symbolsOf(boxes.map(function (box) { return box.value; }).join(""));
     const wrong = code.length === 16 && !luhn(code);
     warning.hidden = !wrong;
     boxes.forEach(function (box) { box.setAttribute("aria-invalid", wrong ? "true" : "false"); });
@@ -56,7 +62,9 @@
       }
     });
     box.addEventListener("input", function () {
-      const symbols = canonical(box.value.replace(/[\s-]/g, ""));
+      const symbols = symbolsOf(box.value);
+      // The portal itself knows spaces and hyphens alone.
+      if (box.value.search(SEPARATORS) >= 0) box.value = symbols;
       if (symbols.length > 4) {
         fill(index, symbols);
       } else if (symbols.length === 4 && index + 1 < boxes.length && document.activeElement === box) {

@@ -5,7 +5,10 @@
   // --- on a narrow screen the tabs scroll: show the one that is open
   const open = document.querySelector(".tabs [aria-current]");
   function showOpenTab() {
-    if (open) open.scrollIntoView({ block: "nearest", inline: "center" });
+    if (!open) return;
+    // The row alone: the page stays where its address, or the focus, has led the reader.
+    const row = open.closest("ul"), at = open.getBoundingClientRect(), seen = row.getBoundingClientRect();
+    row.scrollLeft += at.left + at.width / 2 - (seen.left + seen.width / 2);
   }
   showOpenTab();
   window.addEventListener("resize", showOpenTab);
@@ -43,33 +46,31 @@
     afterG = event.key === "g" ? event.timeStamp + 1500 : 0;
   }
 
-  // --- times: a reader in another zone than the portal's sees his own
+  // --- times are the portal's; a reader in another zone is told which that is, and his own beside it
   const language = document.documentElement.lang;
   const ownDay = new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "medium" });
   const ownZone = new Intl.DateTimeFormat(language, { timeZoneName: "short" });
-  const ownShort = new Intl.DateTimeFormat(language, {
-    day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23",
-  });
-  const ownClock = new Intl.DateTimeFormat(language, { timeStyle: "medium", hourCycle: "h23" });
 
   function portalOffset(time) {
     const found = /([+-])(\d\d):(\d\d)$/.exec(time.dateTime);
     return found ? (found[1] === "-" ? -1 : 1) * (60 * Number(found[2]) + Number(found[3])) : null;
   }
 
-  function tellInOwnZone() {
-    document.querySelectorAll("time[datetime]").forEach(function (time) {
+  function nameZones() {
+    document.querySelectorAll("time[datetime]:not([data-zone])").forEach(function (time) {
       const at = new Date(time.dateTime), offset = portalOffset(time);
+      time.dataset.zone = "";
       if (offset === null || offset === -at.getTimezoneOffset()) return;
-      const zone = ownZone.formatToParts(at).find(function (part) { return part.type === "timeZoneName"; });
-      time.title = ownDay.format(at) + " " + zone.value;
-      const exact = time.querySelector(".exact");
-      const isToday = at.toDateString() === new Date().toDateString();
-      if (exact) exact.textContent = " " + (isToday ? ownClock : ownShort).format(at);
+      const own = ownZone.formatToParts(at).find(function (part) { return part.type === "timeZoneName"; });
+      const exact = time.querySelector(".exact"), zone = document.createElement("span");
+      zone.className = "visually-hidden";
+      zone.textContent = " " + time.title.split(" ").pop();
+      if (exact) exact.append(zone);
+      time.title += " = " + ownDay.format(at) + " " + own.value;
     });
   }
-  tellInOwnZone();
-  document.addEventListener("htmx:afterSettle", tellInOwnZone);
+  nameZones();
+  document.addEventListener("htmx:afterSettle", nameZones);
 
   // --- filters: as long as this window is open, a tab leads back to the list as it was filtered last;
   // the tab that is open leads to the whole list
@@ -217,7 +218,7 @@
   document.querySelectorAll("[data-confirm-with]").forEach(function (field) {
     const button = field.form.querySelector("[data-confirmed]");
     function check() {
-      button.disabled = field.value.trim() !== field.dataset.confirmWith;
+      button.disabled = field.value.replace(/\s/g, "") !== field.dataset.confirmWith.replace(/\s/g, "");
     }
     field.addEventListener("input", check);
     check();

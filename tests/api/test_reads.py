@@ -100,6 +100,24 @@ def test_the_page_of_the_api_fetches_nothing_from_outside(api: Api) -> None:
     assert "default-src 'none'" in reply.headers["content-security-policy"]
 
 
+@pytest.mark.parametrize("path", ["/api/v1/docs", "/problems", "/problems/no_free_seat"])
+def test_the_pages_for_people_follow_the_portals_switch_before_the_browser(api: Api, path: str) -> None:
+    nobody = Api(api.way)
+    english = {"Cookie": "a=b; django_language=en", "Accept_Language": "pl"}
+    assert nobody.call("GET", path, **english).headers["content-language"] == "en"
+    assert nobody.call("GET", path, Accept_Language="pl").headers["content-language"] == "pl"
+    unknown = {"Cookie": "django_language=xx", "Accept_Language": "en"}
+    assert nobody.call("GET", path, **unknown).headers["content-language"] == "en"
+    switched = nobody.call("GET", f"{path}?language=pl", **english)
+    assert switched.headers["content-language"] == "pl"
+    assert switched.headers["set-cookie"] == "django_language=pl; Path=/; SameSite=Lax"
+
+
+def test_a_program_is_answered_in_the_language_that_it_accepts_whatever_cookie_comes(api: Api) -> None:
+    reply = Api(api.way).call("GET", "/problems/nonsense", Cookie="django_language=en", Accept_Language="pl")
+    assert reply.headers["content-language"] == "pl"
+
+
 @pytest.mark.parametrize("code", sorted(PROBLEMS))
 def test_every_code_has_a_page_that_explains_it(api: Api, code: str) -> None:
     reply = Api(api.way).call("GET", f"/problems/{code}", Accept_Language="en")

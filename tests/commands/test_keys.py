@@ -41,8 +41,10 @@ def test_add_key_is_done_once_stored_though_the_vendor_is_away(link: Link, comma
     link.authority.mode("refuse")
     ran = command(*ADD)
     assert (ran.status, ran.err) == (0, "")
-    assert ran.lines[0] == f"Key {KEY} added."
-    assert ran.lines[1].split(":")[0] in ("connection_lost", "connect_refused", "not_the_vendor")
+    added, line, cause = ran.lines
+    code = cause.split(":")[0]
+    assert (added, line) == (f"Key {KEY} added.", f"{KEY} unanswered {code}")
+    assert code in ("connection_lost", "connect_refused", "not_the_vendor")
 
 
 def test_the_pin_is_never_printed(link: Link, command: Command) -> None:
@@ -73,6 +75,7 @@ def test_remove_key_says_when_the_release_is_pending(link: Link, command: Comman
     link.authority.mode("refuse")
     ran = command("remove_key", KEY)
     assert ran.status == 0
+    assert ran.lines[1].startswith(f"{KEY} release_pending ")
     assert ran.lines[-1] == f"{KEY}: release pending, done at the next contact."
     assert PendingRelease.objects.filter(number=KEY).exists()
 
@@ -136,9 +139,15 @@ def test_contact_fails_with_the_cause_where_the_vendor_is_away(link: Link, comma
     command(*ADD)
     link.authority.mode("error_500")
     ran = command("contact")
-    assert (ran.out, ran.status) == ("", 1)
+    assert (ran.out, ran.status) == (f"{KEY} unanswered http_status\n", 1)
     assert ran.err.startswith("http_status: ")
     assert len(ran.err.splitlines()) == 1
+
+
+def test_a_contact_that_fails_tells_which_keys_it_did_not_ask_about(link: Link, command: Command) -> None:
+    command("add_key", "--number", KEY, "--customer", "123456", "--pin", "9999")
+    link.authority.mode("error_500")
+    assert command("contact").lines == [f"{KEY} not_asked wrong_credentials"]
 
 
 def test_contact_without_keys_says_so(link: Link, command: Command) -> None:

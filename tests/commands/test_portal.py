@@ -15,8 +15,10 @@ from django.core.management.base import CommandError
 from licensing.management.portal_command import language
 from licensing.models import Configuration, ErpClient, Installation, Lease, Role, Seat, User
 from licensing.operations.clients import token_sha256
+from licensing.serving.ports import free_port
 from tests.commands.conftest import Ran
 from tests.factories import KEY, Portal, make_client, module, take
+from tests.portal_process import manage
 from tests.vendor_link import Link
 
 Command = Callable[..., Ran]
@@ -123,6 +125,21 @@ def test_new_installation_asks_for_the_words(portal: Portal, command: Command) -
     assert Installation.objects.get().thumbprint == before
     assert command("new_installation", stdin="New installation\n").status == 0
     assert Installation.objects.get().thumbprint != before
+
+
+@pytest.mark.parametrize(
+    ("host", "cause"), [("127.0.0.1", "Connection refused"), ("no.such.host.invalid", "no.such.host.invalid")]
+)
+def test_a_database_that_cannot_be_reached_is_told_with_its_setting_and_cause(
+    tmp_path: Path, host: str, cause: str
+) -> None:
+    url = f"postgres://user:geheim@{host}:{free_port()}/km"
+    told = manage(tmp_path / "var", "status", KEYMANAGER_DATABASE_URL=url)
+    assert told.returncode == 1
+    (line,) = told.stderr.splitlines()
+    assert line.startswith("unavailable: KEYMANAGER_DATABASE_URL: ")
+    assert cause in line
+    assert "geheim" not in line
 
 
 def test_a_lost_key_file_is_told_and_healed_by_a_new_installation(

@@ -256,14 +256,6 @@ def test_a_code_is_asked_for_pasted_and_renews_on_a_telephone_in_polish(
     assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
 
 
-def test_without_javascript_the_window_still_works(dark: Demo, visit: Any) -> None:
-    page = visit("en", NARROW, java_script_enabled=False).open("/configuration/offline")
-    expect(page.locator("#message")).to_be_visible()
-    page.locator("#id_first").fill("2F57-3P3V-2F57-3P3V")
-    page.get_by_role("button", name="Renew the modules").click()
-    expect(page.get_by_role("alert").first).not_to_be_empty()
-
-
 def test_a_file_is_chosen_by_a_button_in_the_language_of_the_page(
     stocked: Demo, visit: Any, tmp_path: Path
 ) -> None:
@@ -282,15 +274,25 @@ def test_a_file_is_chosen_by_a_button_in_the_language_of_the_page(
 # --- for everybody -----------------------------------------------------------------------------------------
 
 
-def test_times_are_exact_and_in_the_zone_of_whoever_reads(stocked: Demo, visit: Any) -> None:
+def test_times_are_exact_and_in_the_zone_of_the_portal_whoever_reads(stocked: Demo, visit: Any) -> None:
     taken_at = datetime.fromisoformat(checkout(stocked, "zone.user", "KASA").json()["taken_at"])
+    there = taken_at.astimezone(ZoneInfo("Europe/Warsaw"))
     for zone in ("Europe/Warsaw", "America/New_York", "Asia/Kolkata"):
         page = visit(timezone_id=zone).open("/leases?q=zone.user")
-        here = taken_at.astimezone(ZoneInfo(zone))
         since = page.get_by_role("row", name="zone.user").locator("time").first
-        expect(since).to_have_attribute("title", re.compile(f"^{here:%Y-%m-%d %H:%M:%S} "))
+        expect(since).to_have_attribute("title", re.compile(f"^{there:%Y-%m-%d %H:%M:%S} CES?T"))
         expect(since.locator(".exact")).to_be_visible()
-        expect(since.locator(".exact")).to_contain_text(f"{here:%H:%M}")
+        expect(since.locator(".exact")).to_contain_text(f"{there:%H:%M}")
+        expect(page.get_by_role("contentinfo")).to_contain_text("Europe/Warsaw")
+
+
+def test_a_reader_in_another_zone_is_told_which_zone_the_times_are_in(stocked: Demo, visit: Any) -> None:
+    taken_at = datetime.fromisoformat(checkout(stocked, "far.user", "KASA").json()["taken_at"])
+    here = taken_at.astimezone(ZoneInfo("America/New_York"))
+    page = visit(timezone_id="America/New_York").open("/leases?q=far.user")
+    since = page.get_by_role("row", name="far.user").locator("time").first
+    expect(since).to_have_attribute("title", re.compile(f" CES?T = {here:%Y-%m-%d %H:%M:%S} "))
+    expect(since.locator(".exact")).to_contain_text(re.compile(" CES?T$"))
 
 
 def test_light_and_dark_are_chosen_and_remembered(demo: Demo, visit: Any) -> None:

@@ -49,10 +49,16 @@ def test_a_refusal_is_one_line_that_begins_with_its_code(
         ("activate_offline",), ("export_request",), ("import_answer",), ("add_erp_client",), ("release",),
         ("contact", "--nonsense"),
         ("status", "x"), ("release", "--user", "a", "--workstation", "b"), ("pack_logs", "--to"),
+        ("foo",), ("help", "foo"), ("status", "--data"), ("serve", "--port", "0"),
     ],
 )  # fmt: skip
 def test_wrong_usage_exits_2(portal: Portal, arguments: tuple[str, ...]) -> None:
     assert portal.run(*arguments).status == 2
+
+
+def test_a_command_that_does_not_exist_is_told_in_one_line_with_a_code(portal: Portal) -> None:
+    ran = portal.run("foo")
+    assert ran.err == ["unknown_command: there is no command 'foo'; manage.py help lists them all"]
 
 
 def test_a_key_that_is_here_is_refused_and_a_refused_one_stays_stored(portal: Portal) -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.journeys.windows import NARROW, WIDE, authority_mode
 from tests.portal_process import Demo
@@ -15,6 +15,12 @@ FOCUS_IS_SEEN = """() => {
   const light = document.querySelector(".light-strip").getBoundingClientRect();
   return box.top >= light.bottom && box.bottom <= window.innerHeight;
 }"""
+
+
+def top_of(part: Locator) -> float:
+    box = part.bounding_box()
+    assert box
+    return box["y"]
 
 
 def scroll_to_end(page: Page) -> None:
@@ -63,9 +69,12 @@ def test_why_it_is_not_green_is_read_in_full_and_follows_what_happens(stocked: D
         page.clock.fast_forward(61_000)
         expect(page.locator(".light-strip")).to_have_class("light-strip yellow")
         told = page.locator(".light-more")
-        expect(told).to_contain_text(
-            "It works, but needs your attention. The last contact with the vendor failed."
-        )
+        head = page.locator(".light-head")
+        expect(head).to_have_text("It works, but needs your attention")
+        strip = page.locator(".light-strip")
+        expect(strip).to_contain_text("The last contact with the vendor failed.")
+        assert top_of(head) < top_of(strip) < top_of(told), "the headline comes before its reason"
+        expect(told).to_contain_text("The last contact with the vendor failed.")
         expect(told.get_by_role("link", name="Update without an internet connection")).to_be_visible()
     finally:
         authority_mode(stocked, "ok")

@@ -159,6 +159,23 @@ def test_a_port_that_is_taken_is_refused_in_one_line(demo: Demo, tmp_path: Path)
     assert told.stderr == expected
 
 
+@pytest.mark.parametrize("host", ["300.1.1.1", "192.0.2.1", "2001:db8::1", "no such host"])
+def test_a_host_that_is_none_of_this_computers_is_refused_by_its_name(tmp_path: Path, host: str) -> None:
+    told = manage(tmp_path / "var", "serve", "--host", host, "--port", str(free_port()))
+    assert told.returncode == 1
+    assert told.stderr.startswith(f"host_unusable: {host} is no address of this computer; ")
+    assert len(told.stderr.splitlines()) == 1
+
+
+def test_a_demo_with_one_port_for_two_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    port = str(free_port())
+    told = manage(tmp_path / "var", "serve", "--demo", "--port", port, "--authority-port", port)
+    assert told.returncode == 1
+    expected = f"ports_equal: --port and --authority-port are both {port}; choose another for one of them\n"
+    assert told.stderr == expected
+    assert not (tmp_path / "var").exists()
+
+
 @pytest.mark.parametrize("module", ["licensing.front", "licensing.serving.pages", "worker", "authority"])
 def test_a_child_that_is_killed_is_started_again(demo: Demo, module: str) -> None:
     killed = demo.child(module)

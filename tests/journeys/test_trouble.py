@@ -87,6 +87,8 @@ def test_a_database_that_was_gone_is_told_of_by_mail_when_it_is_back(
         own_server.halt()
         ready = requests.get(f"{serve.url}/readyz", timeout=60)
         assert (ready.status_code, ready.json()["failing"]) == (503, ["database"])
+        page = requests.get(f"{serve.url}/accounts/login/", timeout=60)
+        assert (page.status_code, page.headers.get("Retry-After")) == (503, "5")
         time.sleep(150)
         own_server.go_on()
         wait_until(lambda: is_well(serve), 10, serve.output)

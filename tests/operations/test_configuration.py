@@ -96,6 +96,37 @@ def test_a_proxy_is_a_name_or_an_address(host: str) -> None:
     assert change(proxy_host=host, proxy_port=3128) == ["proxy_host", "proxy_port"]
 
 
+@pytest.mark.parametrize(
+    "host",
+    ["256.1.1.1", "1.2.3", "proxy.1", "[10.0.0.5]", "fd00::1::2", "[fd00", "-proxy", "a..b", "<b>"],
+)
+def test_a_host_that_can_be_none_is_refused(host: str) -> None:
+    assert refused_fields(proxy_host=host, proxy_port=3128) == {"proxy_host"}
+    assert refused_fields(smtp_host=host, mail_sender="km@firma.example") == {"smtp_host"}
+
+
+@pytest.mark.parametrize("number", ["714", "7148", "+48123456789", "+123456789012345", ""])
+def test_a_number_for_sms_has_3_to_15_digits(number: str) -> None:
+    change(activation_sms=number)
+    assert configuration().activation_sms == number
+
+
+@pytest.mark.parametrize("number", ["abc", "71", "1234567890123456", "+", "7148;x", "48 12", "٧١٤٨"])
+def test_anything_else_is_no_number_for_sms(number: str) -> None:
+    assert refused_fields(activation_sms=number) == {"activation_sms"}
+
+
+@pytest.mark.parametrize("number", ["+48 12 681 4300", "(12) 681-43-00", "7148", ""])
+def test_a_telephone_number_is_kept_as_it_is_written(number: str) -> None:
+    change(activation_phone=number)
+    assert configuration().activation_phone == number
+
+
+@pytest.mark.parametrize("number", ["<b>", "+-()", "12", "call us"])
+def test_a_telephone_number_is_made_of_digits(number: str) -> None:
+    assert refused_fields(activation_phone=number) == {"activation_phone"}
+
+
 def test_an_unknown_setting_is_a_fault_of_the_caller() -> None:
     with pytest.raises(TypeError, match="colour"):
         change(colour="red")

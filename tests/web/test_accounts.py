@@ -305,6 +305,23 @@ def test_a_fault_shows_a_number_that_stands_in_the_log(
     assert "planted" not in page.content.decode()
 
 
+def test_while_the_database_is_away_a_page_says_so_and_when_to_try_again(
+    viewer: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from django.contrib.sessions.backends.db import SessionStore
+    from django.db import OperationalError
+
+    def away(*_: object) -> None:
+        raise OperationalError("the connection is lost")
+
+    monkeypatch.setattr(SessionStore, "load", away)
+    viewer.client.raise_request_exception = False
+    page = viewer.get("modules")
+    assert (page.status_code, page["Retry-After"]) == (503, "5")
+    assert "The database does not answer" in words(page)
+    assert "connection is lost" not in page.content.decode()
+
+
 def test_pages_say_what_may_run_and_from_where(viewer: Visitor) -> None:
     policy = viewer.get("modules")["Content-Security-Policy"]
     assert "default-src 'none'" in policy

@@ -1,5 +1,6 @@
 """The tab "Configuration": keys, contact with the vendor, Advanced."""
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -8,7 +9,7 @@ import time_machine
 from django.urls import reverse
 from django_q.models import OrmQ
 
-from licensing.models import Configuration, ContactAttempt, QueueHeartbeat, VirtualKey
+from licensing.models import Configuration, ContactAttempt, PendingRelease, QueueHeartbeat, VirtualKey
 from licensing.operations.actors import COMMAND
 from licensing.operations.configuration import change_configuration, configuration
 from licensing.operations.keys import add_key
@@ -36,7 +37,7 @@ def new_key(portal: Portal) -> VirtualKey:
 def test_without_a_key_the_page_says_where_to_find_one(portal: Portal, administrator: Visitor) -> None:
     text = administrator.reads("configuration")
     assert "No virtual key yet" in text
-    assert "No virtual key is active yet." in text
+    assert "No virtual key is active." in text
     assert "Update modules" not in text
 
 
@@ -129,6 +130,33 @@ def test_removing_says_what_it_means_and_wants_the_number_typed(
     administrator.post("key_remove", KEY, number=KEY)
     assert not VirtualKey.objects.exists()
     assert f"Key {KEY} is removed here; its release waits" in administrator.reads("configuration")
+
+
+def test_removing_a_key_that_was_never_active_says_that_nothing_stops(
+    new_key: VirtualKey, administrator: Visitor
+) -> None:
+    text = administrator.reads("key_remove", KEY)
+    assert "This key is not active here: no program loses a module." in text
+    assert "Its modules stop at once" not in text
+
+
+def test_a_number_pasted_in_groups_is_taken_whole(portal: Portal, administrator: Visitor) -> None:
+    assert "maxlength" not in number_field(administrator, "key_add")
+    administrator.post("key_add", **CREDENTIALS | {"number": " 50000\u00a006622 "})
+    assert VirtualKey.objects.get().number == KEY
+    assert "maxlength" not in number_field(administrator, "key_remove", KEY)
+    administrator.post("key_remove", KEY, number="50000 06622")
+    assert not VirtualKey.objects.exists()
+
+
+def test_a_number_with_a_digit_too_many_is_told_in_our_words(portal: Portal, administrator: Visitor) -> None:
+    text = words(administrator.post("key_add", **CREDENTIALS | {"number": "50000 066221"}))
+    assert "A key number has ten digits and begins with 50000." in text
+
+
+def number_field(visitor: Visitor, name: str, *args: object) -> str:
+    (field,) = re.findall(r'<input[^>]* name="number"[^>]*>', visitor.get(name, *args).content.decode())
+    return str(field)
 
 
 def test_removing_a_key_that_waits_to_be_bound_anew_asks_for_the_pin(
@@ -245,6 +273,25 @@ def test_a_failed_contact_tells_why_and_the_way_out(portal: Portal, later: None,
     assert "Update without an internet connection" in text
 
 
+def test_a_failed_contact_tells_what_is_true_of_each_key(
+    portal: Portal, later: None, operator: Visitor
+) -> None:
+    portal.accept(KEY, [module()])
+    add_key(NOW, COMMAND, OTHER_KEY, "123456", "9999")
+    VirtualKey.objects.filter(number=OTHER_KEY).update(refusal="wrong_credentials")
+    PendingRelease.objects.create(number="5000006699", removed_at=NOW)
+    held_back = f"{OTHER_KEY} not asked about until it is edited"
+    under_way = attempt("", finished_at=None)
+    text = follow(operator)
+    assert f"{KEY} waiting for the vendor" in text
+    assert held_back in text
+    ContactAttempt.objects.filter(pk=under_way.pk).update(finished_at=NOW, outcome="dns_failed")
+    text = follow(operator)
+    assert f"{KEY} asked about, but no answer has come" in text
+    assert held_back in text
+    assert "5000006699 release pending: done at the next contact" in text
+
+
 def test_a_damaged_address_of_the_progress_leads_back(portal: Portal, operator: Visitor) -> None:
     assert operator.get("contact", since="yesterday").status_code == 302
 
@@ -261,6 +308,14 @@ def test_a_section_is_saved_by_itself(administrator: Visitor) -> None:
     assert "2 settings were changed" in text
     row = configuration()
     assert (row.inactivity_seconds, row.name_holders) == (600, False)
+
+
+def test_what_was_saved_is_told_in_its_section_and_has_the_focus(administrator: Visitor) -> None:
+    page = administrator.post("advanced", section="seats", inactivity_seconds=600).content.decode()
+    section = page[page.index('id="seats"') : page.index('name="section" value="seats"')]
+    assert "2 settings were changed" in section
+    assert "autofocus" in section
+    assert page.count("settings were changed") == 1
 
 
 def test_a_value_out_of_its_limits_is_told_at_the_field(administrator: Visitor) -> None:

@@ -57,7 +57,10 @@ def test_mail_and_proxy_are_set_up_from_here(administrator: Visitor) -> None:
     mail = {"admin_email": "it@firma.example", "smtp_host": "mail.firma.example", "smtp_port": "25"}
     mail |= {"smtp_security": "none", "mail_sender": "km@firma.example"}
     page = administrator.post("first_steps", section="mail", **mail)
-    assert page.redirect_chain == [(reverse("first_steps") + "#mail", 302)]  # type: ignore[attr-defined]
+    assert page.redirect_chain == [(reverse("first_steps"), 302)]  # type: ignore[attr-defined]
+    step = page.content.decode().split('id="mail"')[1].split('id="proxy"')[0]
+    assert "Saved." in step
+    assert "autofocus" in step
     administrator.post("first_steps", section="proxy", proxy_host="proxy.firma.example", proxy_port="8080")
     row = Configuration.objects.get(pk=1)
     assert (row.smtp_host, row.admin_email) == ("mail.firma.example", "it@firma.example")

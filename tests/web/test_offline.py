@@ -13,7 +13,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from licensing.models import Event, OfflineActivation, Role, SlotAttempts, VirtualKey
 from licensing.operations.actors import COMMAND
 from licensing.operations.configuration import change_configuration
-from licensing.operations.keys import add_key
+from licensing.operations.keys import add_key, remove_key
 from licensing.protocol.symbols import ALPHABET
 from licensing.web.offline import CodeForm, qr_svg
 from licensing.web.spelling import ENGLISH, POLISH, spelled
@@ -158,6 +158,36 @@ def test_a_refused_code_stays_in_the_boxes(dark: Link, olga: Visitor) -> None:
     page = olga.post("offline_code", first="2F57", second="3P3V", third="AAAA", fourth="BBBB", channel="mail")
     for symbols in ("2F57", "3P3V", "AAAA", "BBBB"):
         assert f'value="{symbols}"' in page.content.decode()
+
+
+def test_after_ten_attempts_nothing_is_offered_that_costs_and_does_nothing(dark: Link, olga: Visitor) -> None:
+    code = dark.code(message(olga))
+    reordered = "-".join(reversed(code.split("-")))
+    for _ in range(10):
+        text = enter(olga, reordered)
+    assert "in another order" in text, "the last refusal is told all the same"
+    for page in (text, olga.reads("offline")):
+        assert "Ten codes have been tried for today" in page
+        assert re.search(r"A new one can be asked for from \d+ \w+, 0[12]:00 on", page)
+        assert "Send this message" not in page
+        assert "Renew the modules" not in page
+        assert "Export the request" in page
+
+
+def test_after_todays_code_none_is_offered_until_tomorrow(dark: Link, olga: Visitor) -> None:
+    text = enter(olga, dark.code(message(olga)))
+    assert re.search(r"The next one can be asked for from \d+ \w+, 0[12]:00 on", text)
+    assert "Send this message" not in text
+
+
+def test_without_a_key_of_the_pack_no_code_is_offered(dark: Link, olga: Visitor) -> None:
+    assert "Send this message" in olga.reads("offline")
+    remove_key(dark.now(), COMMAND, KEY)
+    text = olga.reads("offline")
+    assert "There is nothing that a code could renew" in text
+    assert "Send this message" not in text
+    assert "Renew the modules" not in text
+    assert "Export the request" in text
 
 
 def test_without_a_pack_the_window_offers_the_request_file(link: Link, olga: Visitor) -> None:
