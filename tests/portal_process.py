@@ -117,7 +117,13 @@ class Serve:
 
     def left(self) -> list[str]:
         """What is still alive of all that was ever seen."""
-        return [" ".join(process.cmdline()) for process in self._seen if alive(process)]
+        found = []
+        for process in self._seen:
+            # It may end between the two questions.
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if alive(process):
+                    found.append(" ".join(process.cmdline()))
+        return found
 
     def stop(self, signum: int = signal.SIGTERM) -> float:
         """Ask for the end, wait for it and tell how many seconds it took."""
