@@ -72,6 +72,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "licensing.web.entrance.ConfirmationMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
 ]
 

@@ -1,10 +1,19 @@
-"""Whoever is not logged in, or is no more, is led to the log-in page."""
+"""Whoever is not logged in, or is no more, is led to the log-in page; who must confirm it, to where he can."""
 
+from collections.abc import Callable
 from typing import Any
 
+from allauth.account.adapter import get_adapter
+from allauth.core.exceptions import ReauthenticationRequired
+from django.contrib import messages
+from django.contrib.auth import REDIRECT_FIELD_NAME, logout
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.http import urlencode
+from django.utils.translation import gettext as _
 
 
 class EntranceMiddleware(LoginRequiredMiddleware):
@@ -16,3 +25,39 @@ class EntranceMiddleware(LoginRequiredMiddleware):
         if led_away is not None and request.headers.get("HX-Request") == "true":
             return HttpResponse(status=204, headers={"HX-Refresh": "true"})
         return led_away
+
+
+class ConfirmationMiddleware:
+    """Whoever must log in once more is asked to, and then led to the page that he came from.
+
+    It stands behind allauth's, which would keep the whole form and its headers in the session until then:
+    PINs and cookies in clear. Here a form is not kept, but typed again.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Nothing is done before a page, and nothing after it."""
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
+        """To the page that asks for the password again."""
+        return _to_confirmation(request) if isinstance(exception, ReauthenticationRequired) else None
+
+
+def _to_confirmation(request: HttpRequest) -> HttpResponseBase:
+    ways = get_adapter().get_reauthentication_methods(request.user)
+    if not ways:
+        # Else the log-in page would lead back here, for ever.
+        logout(request)
+    if request.method == "POST":
+        messages.warning(
+            request,
+            _(
+                "Nothing has been done yet: your log-in is a while ago, and what you typed was not kept. "
+                "Confirm that it is you, then fill in the form once more."
+            ),
+        )
+    page = ways[0]["url"] if ways else reverse("account_login")
+    return redirect(f"{page}?{urlencode({REDIRECT_FIELD_NAME: request.get_full_path()})}")
