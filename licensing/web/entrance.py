@@ -15,12 +15,15 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
+from .session_end import end_if_over
+
 
 class EntranceMiddleware(LoginRequiredMiddleware):
     """Every page asks for a log-in unless it says otherwise."""
 
     def process_view(self, request: HttpRequest, *about: Any) -> HttpResponseBase | None:
         """To the log-in page; where a part of a page refreshes itself, the whole page goes there."""
+        end_if_over(request)
         led_away: HttpResponseBase | None = super().process_view(request, *about)
         if led_away is not None and request.headers.get("HX-Request") == "true":
             return HttpResponse(status=204, headers={"HX-Refresh": "true"})
