@@ -161,6 +161,10 @@ MFA_TOTP_ISSUER = "Key Manager"
 # Passkeys work where browsers let them: with TLS and a name, or on localhost.
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_FORMS = {
+    "login_webauthn": "licensing.web.passkeys.PasskeyLoginForm",
+    "add_webauthn": "licensing.web.passkeys.AddPasskeyForm",
+}
 CSRF_FAILURE_VIEW = "licensing.web.failures.csrf_failure"
 
 LANGUAGE_CODE = "pl"

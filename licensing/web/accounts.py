@@ -10,6 +10,7 @@ from django import forms
 from django.contrib import messages
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
@@ -50,6 +51,13 @@ class ClosedAccountAdapter(DefaultAccountAdapter):
         if isinstance(user, User) and Role(user.role).may(Role.ADMINISTRATOR) and needs_first_steps():
             return reverse("first_steps")
         return reverse("modules")
+
+    def get_reauthentication_methods(self, user: AbstractBaseUser | AnonymousUser) -> list[dict[str, Any]]:
+        """How somebody may confirm that it is he: of the company's directory only by asking it."""
+        ways: list[dict[str, Any]] = super().get_reauthentication_methods(user)
+        if getattr(user, "from_directory", False):
+            return [way for way in ways if way["id"] == "reauthenticate"]
+        return ways
 
     def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
         """Say so where it was not the password."""
