@@ -11,7 +11,7 @@ class LicensingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Listen to log-ins, and to the worker's queue, of which only the process that carries tasks out hears."""
+        """Listen to log-ins, and to the worker's queue, which only the process that does tasks hears."""
         from django_q.signals import post_spawn, pre_execute
 
         from licensing.web import session_end

@@ -8,7 +8,7 @@ from django import forms
 from django.utils.translation import gettext as _
 
 
-class PasskeyLoginForm(LoginWebAuthnForm):  # type: ignore[misc]
+class PasskeyLoginForm(LoginWebAuthnForm):
     """Log-in by a passkey alone."""
 
     def clean_credential(self) -> Authenticator:
@@ -22,7 +22,7 @@ class PasskeyLoginForm(LoginWebAuthnForm):  # type: ignore[misc]
         return passkey
 
 
-class AddPasskeyForm(AddWebAuthnForm):  # type: ignore[misc]
+class AddPasskeyForm(AddWebAuthnForm):
     """A new passkey; the directory's people are not asked whether it stands in for their password."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
