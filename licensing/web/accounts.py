@@ -25,6 +25,7 @@ from licensing.models import Role, User
 from licensing.models.sealed import seal, unseal
 from licensing.operations.clock import portal_now
 from licensing.operations.errors import Refused
+from licensing.operations.second_factors import PURPOSE
 from licensing.operations.users import (
     accept_invitation,
     create_first_administrator,
@@ -35,8 +36,6 @@ from licensing.operations.users import (
 from .directory import refuse_with_reason
 from .first_steps import needs_first_steps
 from .forms import PageForm
-
-MFA_PURPOSE = "mfa secret"
 
 
 class ClosedAccountAdapter(DefaultAccountAdapter):
@@ -68,10 +67,10 @@ class SealedMFAAdapter(DefaultMFAAdapter):
     """Second factors are stored sealed by the key file, like every other secret."""
 
     def encrypt(self, text: str) -> str:
-        return seal(MFA_PURPOSE, text)
+        return seal(PURPOSE, text)
 
     def decrypt(self, encrypted_text: str) -> str:
-        return unseal(MFA_PURPOSE, encrypted_text)
+        return unseal(PURPOSE, encrypted_text)
 
     def generate_authenticator_name(
         self,

@@ -1,5 +1,6 @@
-"""Whoever is not logged in, or is no more, is led to the log-in page; who must confirm it, to where he can."""
+"""Whoever is not logged in is led to the log-in page; whoever must confirm that it is he, to where he can."""
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,11 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
+from licensing.models.sealed import SealBroken
+
 from .session_end import end_if_over
+
+logger = logging.getLogger(__name__)
 
 
 class EntranceMiddleware(LoginRequiredMiddleware):
@@ -45,8 +50,29 @@ class ConfirmationMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
-        """To the page that asks for the password again."""
-        return _to_confirmation(request) if isinstance(exception, ReauthenticationRequired) else None
+        """To the page that asks for the password again; away from a second factor that does not open."""
+        if isinstance(exception, ReauthenticationRequired):
+            return _to_confirmation(request)
+        if isinstance(exception, SealBroken) and _is_of_second_factors(request):
+            return _away_from_factor(request, exception)
+        return None
+
+
+def _is_of_second_factors(request: HttpRequest) -> bool:
+    match = request.resolver_match
+    return match is not None and (match.url_name or "").startswith("mfa_")
+
+
+def _away_from_factor(request: HttpRequest, broken: SealBroken) -> HttpResponseBase:
+    logger.error("A second factor cannot be used: %s", broken)
+    messages.error(
+        request,
+        _(
+            "This second factor does not open with the portal's key file and cannot be used any more. An "
+            "administrator can remove it under “Users”."
+        ),
+    )
+    return redirect("modules" if request.user.is_authenticated else "account_login")
 
 
 def _to_confirmation(request: HttpRequest) -> HttpResponseBase:
