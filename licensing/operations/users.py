@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.contrib.auth.password_validation import validate_password
 from django.contrib.auth.tokens import default_token_generator
 from django.core.exceptions import ValidationError
@@ -94,13 +95,17 @@ def invite_again(now: datetime, actor: Actor, user_id: int) -> User:
     """Make a user's password unusable and let a new link be made, e.g. for a password forgotten.
 
     Raises:
-        Refused: `not_permitted`, `user_unknown`, `directory_user`.
+        Refused: `not_permitted`, `user_unknown`, `directory_user`, `last_administrator`.
     """
     actor.require(Role.ADMINISTRATOR)
     with transaction.atomic():
+        administrators = _administrators()
         user = _locked(user_id)
         if user.from_directory:
             raise Refused("directory_user", _("The company directory keeps this user's password."))
+        if administrators == [user_id]:
+            # Should the link be lost, nobody could make another.
+            raise _last_administrator()
         user.set_unusable_password()
         user.save(update_fields=["password"])
         record("user_invited_again", now, actor, user.username)
@@ -146,16 +151,10 @@ def change_user(
     """
     actor.require(Role.ADMINISTRATOR)
     with transaction.atomic():
-        administrators = list(
-            User.objects.select_for_update()
-            # Those of the directory cannot log in while it is away.
-            .filter(role=Role.ADMINISTRATOR, is_active=True, from_directory=False)
-            .order_by("pk")
-            .values_list("pk", flat=True)
-        )
+        administrators = _administrators()
         user = _locked(user_id)
         if administrators == [user_id] and (role is not Role.ADMINISTRATOR or not is_active):
-            raise Refused("last_administrator", _("This is the last administrator: make another one first."))
+            raise _last_administrator()
         before = {"role": user.role, "email": user.email, "is_active": user.is_active}
         user.role, user.email, user.is_active = role, email.strip(), is_active
         _check(user, exclude=("password", "username"))
@@ -206,6 +205,24 @@ def _locked(user_id: int) -> User:
     if user is None:
         raise Refused("user_unknown", _("There is no such user."))
     return user
+
+
+def _administrators() -> list[int]:
+    """Who can administer the portal today, locked: not who is invited only, nor who needs the directory."""
+    return list(
+        User.objects.select_for_update()
+        .filter(role=Role.ADMINISTRATOR, is_active=True, from_directory=False)
+        .exclude(password__startswith=UNUSABLE_PASSWORD_PREFIX)
+        .order_by("pk")
+        .values_list("pk", flat=True)
+    )
+
+
+def _last_administrator() -> Refused:
+    return Refused(
+        "last_administrator",
+        _("This is the last administrator with a password: another one must have set his first."),
+    )
 
 
 def _invalid(errors: dict[str, Any]) -> Refused:

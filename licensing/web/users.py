@@ -114,9 +114,13 @@ def new_link(request: HttpRequest, user_id: int) -> HttpResponse:
     user = _user(user_id)
     if user.from_directory:
         raise Http404
+    form = PageForm()
     if request.method == "POST":
-        return _show_link(request, invite_again(portal_now(), actor(request), user_id))
-    return render(request, "users/new_link.html", {"person": user})
+        form = PageForm(request.POST)
+        outcome = form.carry_out(lambda: invite_again(portal_now(), actor(request), user_id))
+        if outcome:
+            return _show_link(request, outcome.value)
+    return render(request, "users/new_link.html", {"person": user, "form": form})
 
 
 @needs(Role.ADMINISTRATOR, fresh=True)

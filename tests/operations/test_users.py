@@ -210,6 +210,27 @@ def test_the_last_administrator_stays_one(role: Role, is_active: bool) -> None:
     change_user(NOW, COMMAND, last.pk, role=role, email="", is_active=is_active)
 
 
+@pytest.mark.parametrize(("role", "is_active"), [(Role.OPERATOR, True), (Role.ADMINISTRATOR, False)])
+def test_an_administrator_who_has_no_password_yet_does_not_count(role: Role, is_active: bool) -> None:
+    last = new_user("anna", Role.ADMINISTRATOR)
+    invited = invite_user(NOW, COMMAND, "ewa", Role.ADMINISTRATOR)
+    with pytest.raises(Refused, match="last_administrator"):
+        change_user(NOW, COMMAND, last.pk, role=role, email="", is_active=is_active)
+    accept_invitation(NOW, *invitation(invited), PASSWORD)
+    change_user(NOW, COMMAND, last.pk, role=role, email="", is_active=is_active)
+
+
+def test_the_last_administrator_keeps_the_password() -> None:
+    last = new_user("anna", Role.ADMINISTRATOR)
+    invited = invite_user(NOW, COMMAND, "ewa", Role.ADMINISTRATOR)
+    with pytest.raises(Refused, match="last_administrator"):
+        invite_again(NOW, COMMAND, last.pk)
+    last.refresh_from_db()
+    assert last.check_password(PASSWORD)
+    accept_invitation(NOW, *invitation(invited), PASSWORD)
+    invite_again(NOW, COMMAND, last.pk)
+
+
 def test_a_user_who_is_not_there_is_refused() -> None:
     with pytest.raises(Refused, match="user_unknown"):
         invite_again(NOW, COMMAND, 404)

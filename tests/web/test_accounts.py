@@ -166,6 +166,12 @@ def test_a_role_is_changed_and_the_last_administrator_stays(administrator: Visit
     assert "This is the last administrator" in words(page)
 
 
+def test_a_new_link_for_the_last_administrator_is_refused_on_its_page(administrator: Visitor) -> None:
+    page = administrator.post("user_link", administrator.user.pk)
+    assert "This is the last administrator" in words(page)
+    assert administrator.get("modules").status_code == 200
+
+
 def test_a_user_name_that_is_taken_is_told_at_the_field(administrator: Visitor, viewer: Visitor) -> None:
     page = administrator.post("user_invite", username=viewer.user.username.upper(), role="viewer")
     assert 'id="id_username_error"' in page.content.decode()
