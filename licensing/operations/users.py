@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.contrib.auth.password_validation import validate_password
-from django.contrib.auth.tokens import default_token_generator
+from django.contrib.auth.tokens import PasswordResetTokenGenerator
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils.encoding import force_str
@@ -22,6 +23,16 @@ from licensing.models import Role, User
 from .actors import PORTAL, Actor
 from .errors import Refused
 from .events import record
+
+
+class _InvitationTokens(PasswordResetTokenGenerator):
+    """Good until the password changes; an e-mail corrected or a log-in by passkey changes nothing."""
+
+    def _make_hash_value(self, user: AbstractBaseUser, timestamp: int) -> str:
+        return f"{user.pk}{user.password}{timestamp}"
+
+
+_tokens = _InvitationTokens()
 
 
 def needs_first_administrator() -> bool:
@@ -88,7 +99,7 @@ def invite_user(now: datetime, actor: Actor, username: str, role: Role, email: s
 
 def invitation(user: User) -> tuple[str, str]:
     """The two parts of a one-time link by which the user sets a password; good for three days."""
-    return urlsafe_base64_encode(str(user.pk).encode()), default_token_generator.make_token(user)
+    return urlsafe_base64_encode(str(user.pk).encode()), _tokens.make_token(user)
 
 
 def invite_again(now: datetime, actor: Actor, user_id: int) -> User:
@@ -122,10 +133,13 @@ def invited_user(uid: str, token: str) -> User:
         user = User.objects.filter(pk=force_str(urlsafe_base64_decode(uid)), is_active=True).first()
     except (ValueError, OverflowError):
         user = None
-    if user is None or not default_token_generator.check_token(user, token):
+    if user is None or not _tokens.check_token(user, token):
         raise Refused(
             "invitation_over",
-            _("This link has been used or is more than three days old. Ask an administrator for a new one."),
+            _(
+                "This link has been used, is more than three days old, was replaced by a newer one, or the "
+                "account is switched off. Ask an administrator for a new one."
+            ),
         )
     return user
 

@@ -172,6 +172,15 @@ def test_a_link_is_over_after_three_days_and_when_another_is_made() -> None:
             invited_user(uid, token)
 
 
+def test_a_link_stays_good_when_the_email_is_corrected_or_the_user_logs_in_by_a_passkey() -> None:
+    user = new_user()
+    link = invitation(invite_again(NOW, COMMAND, user.pk))
+    change_user(NOW, COMMAND, user.pk, role=Role.OPERATOR, email="jan@example.com", is_active=True)
+    User.objects.filter(pk=user.pk).update(last_login=NOW)
+    assert invited_user(*link) == user
+    accept_invitation(NOW, *link, PASSWORD)
+
+
 def test_a_user_who_was_switched_off_has_no_link() -> None:
     user = invite_user(NOW, COMMAND, "jan", Role.VIEWER)
     uid, token = invitation(user)
