@@ -94,11 +94,20 @@ class PortalLoginView(LoginView):
 
 
 class PortalPasswordView(PasswordChangeView):
-    """A user's new password; whoever logs in by the company's directory changes it there."""
+    """A user's new password; the directory's people change it there, who has none gets a link for it."""
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if getattr(request.user, "from_directory", False):
             messages.info(request, _("Your password is the company directory's: change it there."))
+            return redirect("modules")
+        if request.user.is_authenticated and not request.user.has_usable_password():
+            messages.info(
+                request,
+                _(
+                    "You have no password now. An administrator of the portal gives you a link to set a new "
+                    "one."
+                ),
+            )
             return redirect("modules")
         response: HttpResponseBase = super().dispatch(request, *args, **kwargs)
         return response
