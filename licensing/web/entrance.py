@@ -3,13 +3,14 @@
 import logging
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 from allauth.account.adapter import get_adapter
 from allauth.core.exceptions import ReauthenticationRequired
 from django.contrib import messages
 from django.contrib.auth import REDIRECT_FIELD_NAME, logout
 from django.contrib.auth.middleware import LoginRequiredMiddleware
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -21,6 +22,8 @@ from licensing.models.sealed import SealBroken
 from .session_end import end_if_over
 
 logger = logging.getLogger(__name__)
+# Stands for a sign that cannot be read; nothing has it in its name.
+NOT_A_SIGN = "\ufffd"
 
 
 class EntranceMiddleware(LoginRequiredMiddleware):
@@ -28,11 +31,21 @@ class EntranceMiddleware(LoginRequiredMiddleware):
 
     def process_view(self, request: HttpRequest, *about: Any) -> HttpResponseBase | None:
         """To the log-in page; where a part of a page refreshes itself, the whole page goes there."""
+        _without_nul(request, *about)
         end_if_over(request)
         led_away: HttpResponseBase | None = super().process_view(request, *about)
         if led_away is not None and request.headers.get("HX-Request") == "true":
             return HttpResponse(status=204, headers={"HX-Refresh": "true"})
         return led_away
+
+
+def _without_nul(request: HttpRequest, view: Any, arguments: Any, named: dict[str, Any]) -> None:
+    """No text of ours has a NUL, and PostgreSQL takes none: what is asked for with one is not found."""
+    if any("\0" in str(value) for value in named.values()):
+        raise Http404
+    asked = request.META.get("QUERY_STRING", "")
+    if "%00" in asked:
+        request.GET = QueryDict(asked.replace("%00", quote(NOT_A_SIGN)))  # type: ignore[assignment]
 
 
 class ConfirmationMiddleware:
