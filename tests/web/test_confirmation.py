@@ -10,7 +10,7 @@ import time_machine
 from django.contrib.sessions.models import Session
 from django.urls import reverse
 
-from licensing.models import VirtualKey
+from licensing.models import Configuration, VirtualKey
 from tests.factories import KEY, NOW, Portal, module
 
 from .visitors import PASSWORD, Visitor, words
@@ -80,3 +80,20 @@ def test_a_switch_of_the_cluster_is_said_anew_after_the_password(
     VirtualKey.objects.update(bound_machine="another")
     led = administrator.get("cluster_switch")
     assert (led.status_code, led["Location"]) == (302, reverse("advanced"))
+
+
+def test_the_clusters_switch_asks_for_the_password_also_while_no_key_is_active(
+    administrator: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from licensing.operations import database
+
+    monkeypatch.setattr(database, "is_shareable", lambda: True)
+    form = {"section": "cluster", "clustered": "on", "cluster_name": "two nodes"}
+    with time_machine.travel(LATER, tick=False):
+        asked = administrator.client.post(reverse("advanced"), form)
+        assert asked["Location"].startswith(reverse("account_reauthenticate"))
+        assert not Configuration.objects.get(pk=1).clustered
+        same = administrator.client.post(reverse("advanced"), {"section": "cluster", "cluster_name": ""})
+        assert same["Location"].startswith(reverse("advanced"))
+    administrator.client.post(reverse("advanced"), form)
+    assert Configuration.objects.get(pk=1).clustered
