@@ -211,6 +211,8 @@ SECURE_HSTS_SECONDS = 31536000 if KEYMANAGER.tls else 0
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 SECURE_SSL_REDIRECT = KEYMANAGER.tls
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
+# Else large ones would lie in a folder that others use too, which the portal may not even have.
+FILE_UPLOAD_TEMP_DIR = KEYMANAGER.data
 
 # What `serve` starts has no console: nobody might read what it prints.
 LOGGING = logging_config(KEYMANAGER.data, has_console="KEYMANAGER_SUPERVISOR" not in os.environ)
