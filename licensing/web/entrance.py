@@ -45,7 +45,7 @@ def _without_nul(request: HttpRequest, view: Any, arguments: Any, named: dict[st
         raise Http404
     asked = request.META.get("QUERY_STRING", "")
     if "%00" in asked:
-        request.GET = QueryDict(asked.replace("%00", quote(NOT_A_SIGN)))  # type: ignore[assignment]
+        request.GET = QueryDict(asked.replace("%00", quote(NOT_A_SIGN)))
 
 
 class ConfirmationMiddleware:
