@@ -33,12 +33,14 @@ def session() -> str:
     from licensing.operations.actors import COMMAND
     from licensing.operations.clock import portal_now
     from licensing.operations.users import create_user
+    from licensing.web.session_end import BEGAN
 
     user = create_user(portal_now(), COMMAND, "bench", "a long password of the bench", Role.ADMINISTRATOR)
     store = SessionStore()
     store[SESSION_KEY] = str(user.pk)
     store[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
     store[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    store[BEGAN] = time.time()
     store.create()
     return f"Cookie: {settings.SESSION_COOKIE_NAME}={store.session_key}"
 

@@ -72,6 +72,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "licensing.web.entrance.ConfirmationMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
 ]
 
@@ -160,6 +161,10 @@ MFA_TOTP_ISSUER = "Key Manager"
 # Passkeys work where browsers let them: with TLS and a name, or on localhost.
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_FORMS = {
+    "login_webauthn": "licensing.web.passkeys.PasskeyLoginForm",
+    "add_webauthn": "licensing.web.passkeys.AddPasskeyForm",
+}
 CSRF_FAILURE_VIEW = "licensing.web.failures.csrf_failure"
 
 LANGUAGE_CODE = "pl"
@@ -206,6 +211,8 @@ SECURE_HSTS_SECONDS = 31536000 if KEYMANAGER.tls else 0
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 SECURE_SSL_REDIRECT = KEYMANAGER.tls
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
+# Else large ones would lie in a folder that others use too, which the portal may not even have.
+FILE_UPLOAD_TEMP_DIR = KEYMANAGER.data
 
 # What `serve` starts has no console: nobody might read what it prints.
 LOGGING = logging_config(KEYMANAGER.data, has_console="KEYMANAGER_SUPERVISOR" not in os.environ)

@@ -11,9 +11,12 @@ class LicensingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Listen to the worker's queue; nothing comes from it but in the process that carries out tasks."""
+        """Listen to log-ins, and to the worker's queue, which only the process that does tasks hears."""
         from django_q.signals import post_spawn, pre_execute
 
+        from licensing.web import session_end
+
+        session_end.watch()
         post_spawn.connect(_begin_tasks, dispatch_uid="begin tasks")
         pre_execute.connect(_begin_task, dispatch_uid="begin task")
 

@@ -40,6 +40,8 @@ _SHAPED = (
     # An encrypted message holds a PIN: five parts, the second of them empty.
     (re.compile(r"eyJ[A-Za-z0-9_-]*\.\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+"), "<encrypted>"),
     (re.compile(r"(://[^/\s:@]*):[^/\s@]+@"), r"\1:…@"),
+    # Whoever reads the link of an invitation may set the password.
+    (re.compile(r"(/invitations/)[^\s'\"<>]+"), r"\1…"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9+/=._~-]{8,}"), r"\1 …"),
 )
 

@@ -62,7 +62,8 @@ def send(letter: Letter, server: MailServer) -> None:
         message.attach_alternative(letter.html, "text/html")
     try:
         message.connection = _Backend(
-            host=server.host,
+            # An IPv6 address may stand in brackets, as it does in addresses of pages.
+            host=server.host.removeprefix("[").removesuffix("]"),
             port=server.port,
             username=server.login,
             password=server.password,

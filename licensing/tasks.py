@@ -4,7 +4,7 @@ from django.conf import settings
 
 from licensing import logs
 from licensing.models import Role
-from licensing.operations import alerts, forgetting, log_pack, mail_queue, rollup, tidy
+from licensing.operations import alerts, forgetting, leftovers, log_pack, mail_queue, rollup, tidy
 from licensing.operations import contact as contacts
 from licensing.operations import queue_heartbeat as queue
 from licensing.operations.actors import Actor
@@ -34,7 +34,12 @@ def roll_up() -> None:
 
 
 def tidy_history() -> None:
-    """Forget what is kept for a time only; while portal time is not known, nobody can say what is old."""
+    """Forget what is kept for a time only; while portal time is not known, nobody can say what is old.
+
+    What libraries keep is as old as the computer's own clock says.
+    """
+    for forget_leftovers in (leftovers.forget_sessions, leftovers.forget_failures):
+        forget_leftovers(local_now())
     now = portal_now()
     if now >= UNKNOWN:
         return

@@ -3,6 +3,7 @@
 import logging
 from datetime import datetime
 
+from allauth.mfa.models import Authenticator
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
@@ -93,7 +94,7 @@ def _new(now: datetime, person: Person, role: Role) -> User:
 
 
 def _shut_out(now: datetime, person: Person) -> None:
-    """Take the role, and every session, of somebody who has left the groups."""
+    """Take the role, every session and the second factors of somebody who has left the groups."""
     with transaction.atomic():
         user = _account(person)
         if user is None or not user.from_directory:
@@ -103,6 +104,7 @@ def _shut_out(now: datetime, person: Person) -> None:
         # Another unusable password makes every session void.
         user.set_unusable_password()
         user.save(update_fields=["role", "password"])
+        Authenticator.objects.filter(user=user).delete()
         record("user_left_directory_groups", now, PORTAL, user.username)
 
 

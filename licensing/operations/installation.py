@@ -35,6 +35,7 @@ from .actors import PORTAL, Actor
 from .errors import Refused
 from .events import record
 from .machine import installation_name, machine
+from .second_factors import remove_unopenable
 from .transactions import in_transaction
 
 __all__ = [
@@ -135,18 +136,21 @@ def changing_terms(change: Callable[[], Result]) -> Result:
         raise
 
 
-def new_installation(now: datetime, actor: Actor) -> None:
+def new_installation(now: datetime, actor: Actor) -> list[str]:
     """Begin anew after the key file was lost: another key pair, which the vendor does not know.
 
     The keys stay listed and are asked for again once their PIN is entered; until the vendor has reset them
-    they count as active in the old installation. What was sealed (passwords, PINs) is gone.
+    they count as active in the old installation. What was sealed (passwords, PINs, second factors) is gone.
+
+    Returns:
+        The names of the users whose second factors are gone.
     """
     from .leases import end_leases_of_key  # leases need the configuration, and that needs this module
 
     actor.require(Role.ADMINISTRATOR)
     _make_key_file(settings.KEYMANAGER.key_file)
 
-    def begin_anew() -> None:
+    def begin_anew() -> list[str]:
         _make_rows(now)
         for number in VirtualKey.objects.order_by("pk").values_list("number", flat=True):
             end_leases_of_key(number, "key_inactive", now)
@@ -165,8 +169,9 @@ def new_installation(now: datetime, actor: Actor) -> None:
         ContactState.objects.update(next_at=now, not_before=None, failures=0, claim=None, claimed_until=None)
         _make_installation(now)
         record("new_installation", now, actor)
+        return remove_unopenable(now, actor)
 
-    changing_terms(begin_anew)
+    return changing_terms(begin_anew)
 
 
 def _make_rows(now: datetime) -> None:

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.contrib.auth.password_validation import validate_password
-from django.contrib.auth.tokens import default_token_generator
+from django.contrib.auth.tokens import PasswordResetTokenGenerator
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils.encoding import force_str
@@ -21,6 +23,16 @@ from licensing.models import Role, User
 from .actors import PORTAL, Actor
 from .errors import Refused
 from .events import record
+
+
+class _InvitationTokens(PasswordResetTokenGenerator):
+    """Good until the password changes; an e-mail corrected or a log-in by passkey changes nothing."""
+
+    def _make_hash_value(self, user: AbstractBaseUser, timestamp: int) -> str:
+        return f"{user.pk}{user.password}{timestamp}"
+
+
+_tokens = _InvitationTokens()
 
 
 def needs_first_administrator() -> bool:
@@ -87,20 +99,24 @@ def invite_user(now: datetime, actor: Actor, username: str, role: Role, email: s
 
 def invitation(user: User) -> tuple[str, str]:
     """The two parts of a one-time link by which the user sets a password; good for three days."""
-    return urlsafe_base64_encode(str(user.pk).encode()), default_token_generator.make_token(user)
+    return urlsafe_base64_encode(str(user.pk).encode()), _tokens.make_token(user)
 
 
 def invite_again(now: datetime, actor: Actor, user_id: int) -> User:
     """Make a user's password unusable and let a new link be made, e.g. for a password forgotten.
 
     Raises:
-        Refused: `not_permitted`, `user_unknown`, `directory_user`.
+        Refused: `not_permitted`, `user_unknown`, `directory_user`, `last_administrator`.
     """
     actor.require(Role.ADMINISTRATOR)
     with transaction.atomic():
+        administrators = _administrators()
         user = _locked(user_id)
         if user.from_directory:
             raise Refused("directory_user", _("The company directory keeps this user's password."))
+        if administrators == [user_id]:
+            # Should the link be lost, nobody could make another.
+            raise _last_administrator()
         user.set_unusable_password()
         user.save(update_fields=["password"])
         record("user_invited_again", now, actor, user.username)
@@ -117,10 +133,13 @@ def invited_user(uid: str, token: str) -> User:
         user = User.objects.filter(pk=force_str(urlsafe_base64_decode(uid)), is_active=True).first()
     except (ValueError, OverflowError):
         user = None
-    if user is None or not default_token_generator.check_token(user, token):
+    if user is None or not _tokens.check_token(user, token):
         raise Refused(
             "invitation_over",
-            _("This link has been used or is more than three days old. Ask an administrator for a new one."),
+            _(
+                "This link has been used, is more than three days old, was replaced by a newer one, or the "
+                "account is switched off. Ask an administrator for a new one."
+            ),
         )
     return user
 
@@ -146,16 +165,10 @@ def change_user(
     """
     actor.require(Role.ADMINISTRATOR)
     with transaction.atomic():
-        administrators = list(
-            User.objects.select_for_update()
-            # Those of the directory cannot log in while it is away.
-            .filter(role=Role.ADMINISTRATOR, is_active=True, from_directory=False)
-            .order_by("pk")
-            .values_list("pk", flat=True)
-        )
+        administrators = _administrators()
         user = _locked(user_id)
         if administrators == [user_id] and (role is not Role.ADMINISTRATOR or not is_active):
-            raise Refused("last_administrator", _("This is the last administrator: make another one first."))
+            raise _last_administrator()
         before = {"role": user.role, "email": user.email, "is_active": user.is_active}
         user.role, user.email, user.is_active = role, email.strip(), is_active
         _check(user, exclude=("password", "username"))
@@ -206,6 +219,24 @@ def _locked(user_id: int) -> User:
     if user is None:
         raise Refused("user_unknown", _("There is no such user."))
     return user
+
+
+def _administrators() -> list[int]:
+    """Who can administer the portal today, locked: not who is invited only, nor who needs the directory."""
+    return list(
+        User.objects.select_for_update()
+        .filter(role=Role.ADMINISTRATOR, is_active=True, from_directory=False)
+        .exclude(password__startswith=UNUSABLE_PASSWORD_PREFIX)
+        .order_by("pk")
+        .values_list("pk", flat=True)
+    )
+
+
+def _last_administrator() -> Refused:
+    return Refused(
+        "last_administrator",
+        _("This is the last administrator with a password: another one must have set his first."),
+    )
 
 
 def _invalid(errors: dict[str, Any]) -> Refused:

@@ -32,8 +32,8 @@ def needs(role: Role, *, fresh: bool = False) -> Callable[[View], View]:
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if not role_of(request).may(role):
                 raise PermissionDenied
-            if fresh and not _logged_in_recently(request):
-                raise ReauthenticationRequired
+            if fresh:
+                need_fresh(request)
             try:
                 return view(request, *args, **kwargs)
             except Refused as refused:
@@ -45,6 +45,16 @@ def needs(role: Role, *, fresh: bool = False) -> Callable[[View], View]:
         return guarded
 
     return decorate
+
+
+def need_fresh(request: HttpRequest) -> None:
+    """Ask for the password again where the last log-in is a while ago.
+
+    Raises:
+        ReauthenticationRequired: whoever is logged in is led to it, and then back to the page.
+    """
+    if not _logged_in_recently(request):
+        raise ReauthenticationRequired
 
 
 def sent_from(page: str) -> Callable[[View], View]:

@@ -10,6 +10,7 @@ from django import forms
 from django.contrib import messages
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
@@ -24,6 +25,7 @@ from licensing.models import Role, User
 from licensing.models.sealed import seal, unseal
 from licensing.operations.clock import portal_now
 from licensing.operations.errors import Refused
+from licensing.operations.second_factors import PURPOSE
 from licensing.operations.users import (
     accept_invitation,
     create_first_administrator,
@@ -34,8 +36,6 @@ from licensing.operations.users import (
 from .directory import refuse_with_reason
 from .first_steps import needs_first_steps
 from .forms import PageForm
-
-MFA_PURPOSE = "mfa secret"
 
 
 class ClosedAccountAdapter(DefaultAccountAdapter):
@@ -51,6 +51,13 @@ class ClosedAccountAdapter(DefaultAccountAdapter):
             return reverse("first_steps")
         return reverse("modules")
 
+    def get_reauthentication_methods(self, user: AbstractBaseUser | AnonymousUser) -> list[dict[str, Any]]:
+        """How somebody may confirm that it is he: of the company's directory only by asking it."""
+        ways: list[dict[str, Any]] = super().get_reauthentication_methods(user)
+        if getattr(user, "from_directory", False):
+            return [way for way in ways if way["id"] == "reauthenticate"]
+        return ways
+
     def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
         """Say so where it was not the password."""
         refuse_with_reason(request)
@@ -60,10 +67,10 @@ class SealedMFAAdapter(DefaultMFAAdapter):
     """Second factors are stored sealed by the key file, like every other secret."""
 
     def encrypt(self, text: str) -> str:
-        return seal(MFA_PURPOSE, text)
+        return seal(PURPOSE, text)
 
     def decrypt(self, encrypted_text: str) -> str:
-        return unseal(MFA_PURPOSE, encrypted_text)
+        return unseal(PURPOSE, encrypted_text)
 
     def generate_authenticator_name(
         self,
@@ -87,11 +94,20 @@ class PortalLoginView(LoginView):
 
 
 class PortalPasswordView(PasswordChangeView):
-    """A user's new password; whoever logs in by the company's directory changes it there."""
+    """A user's new password; the directory's people change it there, who has none gets a link for it."""
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if getattr(request.user, "from_directory", False):
             messages.info(request, _("Your password is the company directory's: change it there."))
+            return redirect("modules")
+        if request.user.is_authenticated and not request.user.has_usable_password():
+            messages.info(
+                request,
+                _(
+                    "You have no password now. An administrator of the portal gives you a link to set a new "
+                    "one."
+                ),
+            )
             return redirect("modules")
         response: HttpResponseBase = super().dispatch(request, *args, **kwargs)
         return response

@@ -28,7 +28,7 @@ from licensing.operations.configuration import (
 from licensing.operations.errors import Refused
 from licensing.operations.mail_queue import send_test_mail
 
-from .access import actor, needs
+from .access import actor, need_fresh, needs
 from .event_sentences import setting_name, setting_value
 from .forms import PageForm
 from .moments import moment_of
@@ -75,8 +75,11 @@ def advanced(request: HttpRequest) -> HttpResponse:
         for name, form in SECTIONS.items()
     }
     form = forms_by_name.get(saved)
-    if isinstance(form, ClusterForm) and form.is_valid() and keys_to_bind(**form.cleaned_data):
-        return redirect(f"{reverse('cluster_switch')}?{urlencode(form.cleaned_data)}")
+    if isinstance(form, ClusterForm) and form.is_valid():
+        if form.has_changed():
+            need_fresh(request)
+        if keys_to_bind(**form.cleaned_data):
+            return redirect(f"{reverse('cluster_switch')}?{urlencode(form.cleaned_data)}")
     if form is not None and form.is_valid():
         settings = form.settings()
         outcome = form.carry_out(lambda: change_configuration(portal_now(), actor(request), **settings))

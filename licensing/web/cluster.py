@@ -43,6 +43,9 @@ class PinsForm(PageForm):
 def switch(request: HttpRequest) -> HttpResponse:
     """Say that the keys must be bound anew, ask for their PINs, and do it in a contact at once."""
     given = request.POST if request.method == "POST" else request.GET
+    if "cluster_name" not in given:
+        # He has confirmed that it is he, and says anew what he wants.
+        return redirect("advanced")
     clustered, name = given.get("clustered") == "True", given.get("cluster_name", "").strip()
     numbers = keys_to_bind(clustered, name)
     if not numbers:

@@ -128,6 +128,10 @@ KINDS: dict[str, tuple[Text, Text]] = {
         gettext_lazy("Password set"),
         gettext_lazy("User “%(subject)s” set a password by the link."),
     ),
+    "second_factors_removed": (
+        gettext_lazy("Second factors removed"),
+        gettext_lazy("The second factors of user “%(subject)s” were removed."),
+    ),
     "user_changed": (gettext_lazy("User changed"), gettext_lazy("User “%(subject)s” was changed.")),
     "configuration_changed": (
         gettext_lazy("Configuration changed"),

@@ -23,6 +23,7 @@ from licensing.operations.moment import Moment
 
 from .access import actor, needs
 from .csv_export import csv_response
+from .entrance import NOT_A_SIGN
 from .forms import PageForm
 from .modules import module_name
 from .moments import moment_of
@@ -176,7 +177,7 @@ def _choices(request: HttpRequest, group: str, seen: Moment) -> dict[str, Any]:
 def _picked(request: HttpRequest, now: datetime) -> list[Lease]:
     live = live_leases(now).order_by("user", "workstation", "pk")
     given = request.POST if request.method == "POST" else request.GET
-    user = given.get("user")
+    user = given.get("user", "").replace("\0", NOT_A_SIGN)
     return list(live.filter(user=user) if user else live.filter(id__in=_ids(given.getlist("lease"))))
 
 

@@ -79,6 +79,7 @@ urlpatterns = [
     path("users/invite", users.invite, name="user_invite"),
     path(f"{user}/edit", users.edit, name="user_edit"),
     path(f"{user}/link", users.new_link, name="user_link"),
+    path(f"{user}/factors", users.remove_factors, name="user_factors"),
     path("first-steps", first_steps.steps, name="first_steps"),
     path("light", light.light, name="light"),
     path("glossary", glossary.glossary, name="glossary"),

@@ -1,7 +1,9 @@
 """The page "Users": who may log in, and as what."""
 
+from allauth.mfa.models import Authenticator
 from django import forms
 from django.contrib import messages
+from django.db.models import Exists, OuterRef
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -11,6 +13,7 @@ from django.views.decorators.cache import never_cache
 
 from licensing.models import Role, User
 from licensing.operations.clock import portal_now
+from licensing.operations.second_factors import remove_second_factors
 from licensing.operations.users import change_user, invitation, invite_again, invite_user
 
 from .access import actor, needs
@@ -57,7 +60,9 @@ class ChangeForm(UserForm):
 @needs(Role.ADMINISTRATOR)
 def users(request: HttpRequest) -> HttpResponse:
     """Everybody who has an account."""
-    return render(request, "users/page.html", {"users": User.objects.order_by("username")})
+    factors = Authenticator.objects.filter(user=OuterRef("pk"))
+    everybody = User.objects.annotate(has_factors=Exists(factors)).order_by("username")
+    return render(request, "users/page.html", {"users": everybody})
 
 
 @never_cache
@@ -109,9 +114,24 @@ def new_link(request: HttpRequest, user_id: int) -> HttpResponse:
     user = _user(user_id)
     if user.from_directory:
         raise Http404
+    form = PageForm()
     if request.method == "POST":
-        return _show_link(request, invite_again(portal_now(), actor(request), user_id))
-    return render(request, "users/new_link.html", {"person": user})
+        form = PageForm(request.POST)
+        outcome = form.carry_out(lambda: invite_again(portal_now(), actor(request), user_id))
+        if outcome:
+            return _show_link(request, outcome.value)
+    return render(request, "users/new_link.html", {"person": user, "form": form})
+
+
+@needs(Role.ADMINISTRATOR, fresh=True)
+def remove_factors(request: HttpRequest, user_id: int) -> HttpResponse:
+    """Let a user who lost telephone and recovery codes in by the password again."""
+    user = _user(user_id)
+    if request.method == "POST":
+        remove_second_factors(portal_now(), actor(request), user_id)
+        messages.success(request, _("The second factors of %(name)s are removed.") % {"name": user.username})
+        return redirect("users")
+    return render(request, "users/factors.html", {"person": user})
 
 
 def _show_link(request: HttpRequest, user: User) -> HttpResponse:

@@ -14,10 +14,12 @@ from django.core.management.base import CommandError
 
 from licensing.management.portal_command import language
 from licensing.models import Configuration, ErpClient, Installation, Lease, Role, Seat, User
+from licensing.operations.actors import COMMAND
 from licensing.operations.clients import token_sha256
+from licensing.operations.users import create_user
 from licensing.serving.ports import free_port
 from tests.commands.conftest import Ran
-from tests.factories import KEY, Portal, make_client, module, take
+from tests.factories import KEY, NOW, Portal, make_client, module, take
 from tests.portal_process import manage
 from tests.vendor_link import Link
 
@@ -151,6 +153,18 @@ def test_a_lost_key_file_is_told_and_healed_by_a_new_installation(
     assert command("new_installation", stdin="new installation\n").status == 0
     assert (tmp_path / "lost.key").stat().st_mode & 0o777 == 0o600
     assert Configuration.objects.get().proxy_password is None
+
+
+def test_a_new_installation_tells_whose_second_factors_are_gone(
+    portal: Portal, command: Command, settings: Any, tmp_path: Path
+) -> None:
+    from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
+
+    ewa = create_user(NOW, COMMAND, "ewa", "a good long password", Role.VIEWER)
+    TOTP.activate(ewa, generate_totp_secret())
+    settings.KEYMANAGER = dataclasses.replace(settings.KEYMANAGER, key_file=tmp_path / "lost.key")
+    ran = command("new_installation", stdin="new installation\n")
+    assert (ran.status, ran.lines[-1].endswith("may set up others: ewa.")) == (0, True)
 
 
 def test_packed_logs_hold_everything_but_secrets(

@@ -67,6 +67,14 @@ def test_a_queued_mail_is_sent_as_text_and_html_with_its_stable_message_id(serve
 
 
 @pytest.mark.django_db
+def test_a_server_whose_address_stands_in_brackets_is_reached(server: MailBox) -> None:
+    # As an IPv6 address does in the address of a page; not every computer that tests has one.
+    configure(server.port, smtp_host="[127.0.0.1]")
+    queue()
+    assert send_queued_mail(lambda: NOW) == 1
+
+
+@pytest.mark.django_db
 def test_one_fact_is_queued_once_per_recipient() -> None:
     assert queue() == 1
     assert queue() == 0

@@ -172,6 +172,15 @@ def test_a_link_is_over_after_three_days_and_when_another_is_made() -> None:
             invited_user(uid, token)
 
 
+def test_a_link_stays_good_when_the_email_is_corrected_or_the_user_logs_in_by_a_passkey() -> None:
+    user = new_user()
+    link = invitation(invite_again(NOW, COMMAND, user.pk))
+    change_user(NOW, COMMAND, user.pk, role=Role.OPERATOR, email="jan@example.com", is_active=True)
+    User.objects.filter(pk=user.pk).update(last_login=NOW)
+    assert invited_user(*link) == user
+    accept_invitation(NOW, *link, PASSWORD)
+
+
 def test_a_user_who_was_switched_off_has_no_link() -> None:
     user = invite_user(NOW, COMMAND, "jan", Role.VIEWER)
     uid, token = invitation(user)
@@ -208,6 +217,27 @@ def test_the_last_administrator_stays_one(role: Role, is_active: bool) -> None:
         change_user(NOW, COMMAND, last.pk, role=role, email="", is_active=is_active)
     new_user("ewa", Role.ADMINISTRATOR)
     change_user(NOW, COMMAND, last.pk, role=role, email="", is_active=is_active)
+
+
+@pytest.mark.parametrize(("role", "is_active"), [(Role.OPERATOR, True), (Role.ADMINISTRATOR, False)])
+def test_an_administrator_who_has_no_password_yet_does_not_count(role: Role, is_active: bool) -> None:
+    last = new_user("anna", Role.ADMINISTRATOR)
+    invited = invite_user(NOW, COMMAND, "ewa", Role.ADMINISTRATOR)
+    with pytest.raises(Refused, match="last_administrator"):
+        change_user(NOW, COMMAND, last.pk, role=role, email="", is_active=is_active)
+    accept_invitation(NOW, *invitation(invited), PASSWORD)
+    change_user(NOW, COMMAND, last.pk, role=role, email="", is_active=is_active)
+
+
+def test_the_last_administrator_keeps_the_password() -> None:
+    last = new_user("anna", Role.ADMINISTRATOR)
+    invited = invite_user(NOW, COMMAND, "ewa", Role.ADMINISTRATOR)
+    with pytest.raises(Refused, match="last_administrator"):
+        invite_again(NOW, COMMAND, last.pk)
+    last.refresh_from_db()
+    assert last.check_password(PASSWORD)
+    accept_invitation(NOW, *invitation(invited), PASSWORD)
+    invite_again(NOW, COMMAND, last.pk)
 
 
 def test_a_user_who_is_not_there_is_refused() -> None:

@@ -205,3 +205,13 @@ def options_of(url: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr(settings, "KEYMANAGER", deployment.read())
     options: dict[str, Any] = settings._database()["OPTIONS"]
     return options
+
+
+def test_what_is_sent_in_lies_in_the_data_folder_and_is_its_owners_alone() -> None:
+    from django.conf import settings as django_settings
+    from django.core.files.uploadedfile import TemporaryUploadedFile
+
+    with TemporaryUploadedFile("answer.kmans", "text/plain", 3, None) as file:
+        path = Path(file.temporary_file_path())
+        assert path.is_relative_to(django_settings.KEYMANAGER.data)
+        assert path.stat().st_mode & 0o077 == 0

@@ -46,6 +46,14 @@ def test_encrypted_credentials_are_taken_out() -> None:
     assert "c3Vy" not in without_secrets("sent eyJhbGciOiJFQ0RILUVTIn0..aXY.c3VyZQ.dGFn to the vendor")
 
 
+def test_the_link_of_an_invitation_is_taken_out() -> None:
+    lines = ("Internal Server Error: /invitations/MQ/c0-ffee", "<WSGIRequest: GET '/invitations/MQ/c0-ffee'>")
+    assert [without_secrets(line).replace("/invitations/…", "HERE") for line in lines] == [
+        "Internal Server Error: HERE",
+        "<WSGIRequest: GET 'HERE'>",
+    ]
+
+
 def test_everything_else_stays() -> None:
     text = "contact of 5000006622 took 0.4 s: proxy_unreachable host=proxy port=3128"
     assert without_secrets(text) == text

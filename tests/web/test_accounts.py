@@ -151,6 +151,19 @@ def test_a_new_link_logs_the_user_out_everywhere(administrator: Visitor, viewer:
     assert english().get(link_of(page.content.decode())).status_code == 200
 
 
+def test_who_has_no_password_now_is_told_so_where_he_would_change_it(viewer: Visitor) -> None:
+    from allauth.mfa.models import Authenticator
+
+    viewer.user.set_unusable_password()
+    viewer.user.save()
+    Authenticator.objects.create(user=viewer.user, type="webauthn", data={"name": "key", "credential": {}})
+    # As by a passkey.
+    viewer.client.force_login(viewer.user, settings.AUTHENTICATION_BACKENDS[0])
+    assert "You have no password now." in words(
+        viewer.client.get(reverse("account_change_password"), follow=True)  # type: ignore[arg-type]
+    )
+
+
 def test_the_users_page_shows_who_may_what(administrator: Visitor, viewer: Visitor) -> None:
     administrator.post("user_invite", username="jan", role="operator", email="")
     text = administrator.reads("users")
@@ -164,6 +177,12 @@ def test_a_role_is_changed_and_the_last_administrator_stays(administrator: Visit
     assert viewer.user.role == Role.OPERATOR
     page = administrator.post("user_edit", administrator.user.pk, role="viewer", email="", is_active="on")
     assert "This is the last administrator" in words(page)
+
+
+def test_a_new_link_for_the_last_administrator_is_refused_on_its_page(administrator: Visitor) -> None:
+    page = administrator.post("user_link", administrator.user.pk)
+    assert "This is the last administrator" in words(page)
+    assert administrator.get("modules").status_code == 200
 
 
 def test_a_user_name_that_is_taken_is_told_at_the_field(administrator: Visitor, viewer: Visitor) -> None:

@@ -3,10 +3,14 @@
 import dataclasses
 import logging
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import ldap3
 import pytest
+import time_machine as clocks
+from allauth.mfa.models import Authenticator
+from allauth.mfa.webauthn.forms import LoginWebAuthnForm
 from django.contrib.auth import authenticate
 from django.core.cache import cache
 from django.http import HttpResponse
@@ -188,8 +192,6 @@ def test_the_last_administrator_of_the_portals_own_stays_where_the_directory_has
 
 
 def test_dangerous_acts_ask_for_the_directorys_password_again() -> None:
-    import time_machine as clocks
-
     client, _page = log_in("ewa")
     with clocks.travel(NOW.timestamp() + 16 * 60, tick=False):
         asked = client.get(reverse("user_invite"), follow=True)
@@ -212,6 +214,58 @@ def test_a_second_factor_is_asked_for_after_the_directorys_password() -> None:
     code = format_hotp_value(hotp_value(secret, int(NOW.timestamp()) // 30))
     client.post(reverse("mfa_authenticate"), {"code": code})
     assert is_in(client)
+
+
+def give_passkey(name: str) -> Authenticator:
+    data = {"name": "key", "credential": {}, "passwordless": True}
+    return Authenticator.objects.create(user=User.objects.get(username=name), type="webauthn", data=data)
+
+
+def by_passkey(passkey: Authenticator, monkeypatch: pytest.MonkeyPatch) -> tuple[Client, HttpResponse]:
+    """Somebody who shows his passkey and gives no password; only what the browser signs is left out."""
+    monkeypatch.setattr(LoginWebAuthnForm, "clean_credential", lambda _form: passkey)
+    client = Client(headers={"accept-language": "en"})
+    page = client.post(reverse("mfa_login_webauthn"), {"credential": '{"a": 1}'}, follow=True)
+    return client, page  # type: ignore[return-value]
+
+
+def test_a_passkey_alone_lets_nobody_of_the_directory_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    log_in("jan")
+    client, page = by_passkey(give_passkey("jan"), monkeypatch)
+    assert "Accounts of the company directory log in with its password" in words(page)
+    assert not is_in(client)
+    assert is_in(by_passkey(give_passkey("admin"), monkeypatch)[0])
+
+
+def test_nobody_of_the_directory_is_offered_a_passkey_in_place_of_the_password() -> None:
+    client, _page = log_in("jan")
+    client.post(reverse("account_reauthenticate"), {"password": PASSWORD})
+    page = client.get(reverse("mfa_add_webauthn"))
+    assert (page.status_code, b"passwordless" in page.content.split(b"<script")[0]) == (200, False)
+
+
+def test_a_second_factor_alone_confirms_nobody_of_the_directory() -> None:
+    from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, generate_totp_secret, hotp_value
+
+    client, _page = log_in("ewa")
+    secret = generate_totp_secret()
+    TOTP.activate(User.objects.get(username="ewa"), secret)
+    give_passkey("ewa")
+    later = NOW + timedelta(minutes=16)
+    with clocks.travel(later, tick=False):
+        code = format_hotp_value(hotp_value(secret, int(later.timestamp()) // 30))
+        for way in ("mfa_reauthenticate", "mfa_reauthenticate_webauthn"):
+            led = client.post(reverse(way), {"code": code, "credential": "{}"})
+            assert (led.status_code, led["Location"]) == (302, reverse("account_reauthenticate"))
+        assert client.get(reverse("user_invite")).status_code == 302
+
+
+def test_who_left_the_groups_loses_the_second_factors_too(left: None, slapd: Slapd) -> None:
+    log_in("jan")
+    give_passkey("jan")
+    leave(slapd)
+    log_in("jan")
+    assert not Authenticator.objects.exists()
 
 
 def test_no_password_reaches_the_log(slapd: Slapd, settings: Any, caplog: pytest.LogCaptureFixture) -> None:

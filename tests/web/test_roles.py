@@ -62,6 +62,7 @@ ALLOWED: dict[str, Role | str] = {
     "user_invite": Role.ADMINISTRATOR,
     "user_edit": Role.ADMINISTRATOR,
     "user_link": Role.ADMINISTRATOR,
+    "user_factors": Role.ADMINISTRATOR,
     "first_steps": Role.ADMINISTRATOR,
     "light": Role.VIEWER,
     "glossary": Role.VIEWER,
@@ -201,6 +202,7 @@ def test_pages_that_do_harm_ask_for_the_password_again_after_a_while(
             "user_invite",
             "user_edit",
             "user_link",
+            "user_factors",
             "defaults",
         ):
             response = administrator.client.get(address(name, ids))

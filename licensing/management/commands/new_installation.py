@@ -35,11 +35,19 @@ class Command(PortalCommand):
             typed = ""
         if typed.strip().lower() != CONFIRMATION:
             raise Refused("not_confirmed", _("Nothing was changed."))
-        new_installation(portal_now(), COMMAND)
+        without_factors = new_installation(portal_now(), COMMAND)
         self.stdout.write(
             _(
                 "There is a new installation. Start the portal again, ask the vendor to reset the keys, then "
                 "enter their PINs."
             )
         )
+        if without_factors:
+            self.stdout.write(
+                _(
+                    "Second factors that the lost key file sealed are removed; these users log in by the "
+                    "password alone, and may set up others: %(names)s."
+                )
+                % {"names": ", ".join(without_factors)}
+            )
         return 0

@@ -1,0 +1,31 @@
+"""Passkeys in place of a password: not for accounts of the company's directory, which must be asked."""
+
+from typing import Any
+
+from allauth.mfa.models import Authenticator
+from allauth.mfa.webauthn.forms import AddWebAuthnForm, LoginWebAuthnForm
+from django import forms
+from django.utils.translation import gettext as _
+
+
+class PasskeyLoginForm(LoginWebAuthnForm):
+    """Log-in by a passkey alone."""
+
+    def clean_credential(self) -> Authenticator:
+        """Whose passkey it is; the directory's people give their password, so that it tells their role."""
+        passkey: Authenticator = super().clean_credential()
+        if passkey.user.from_directory:
+            raise forms.ValidationError(
+                _("Accounts of the company directory log in with its password; the passkey comes after it."),
+                code="directory_user",
+            )
+        return passkey
+
+
+class AddPasskeyForm(AddWebAuthnForm):
+    """A new passkey; the directory's people are not asked whether it stands in for their password."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.user.from_directory:
+            del self.fields["passwordless"]

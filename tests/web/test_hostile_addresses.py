@@ -1,0 +1,49 @@
+"""Addresses that nobody types; on PostgreSQL, which takes no NUL, they are asked as well."""
+
+import pytest
+from django.urls import reverse
+
+from tests.factories import KEY, Portal, make_client, module, take
+
+from .visitors import Visitor, words
+
+
+@pytest.mark.parametrize(
+    ("name", "query"),
+    [
+        ("leases", "q=%00"),
+        ("leases", "module=%00"),
+        ("leases", "q=anna%00&format=csv"),
+        ("refusals", "q=%00"),
+        ("refusals", "code=%00"),
+        ("events", "q=%00"),
+        ("events", "kind=%00"),
+        ("modules", "q=%00"),
+        ("history", "q=%00"),
+        ("mails", "state=%00"),
+        ("release", "user=%00"),
+    ],
+)
+def test_what_is_asked_for_with_a_nul_is_not_found(
+    name: str, query: str, portal: Portal, administrator: Visitor
+) -> None:
+    portal.accept(KEY, [module("HANDEL", 2)])
+    take(make_client(), "HANDEL")
+    page = administrator.client.get(f"{reverse(name)}?{query}", follow=True)
+    assert page.status_code == 200
+    assert "anna.nowak" not in words(page) or name == "release"  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/history/%00",
+        "/history/%00/needs",
+        "/modules/%00/HANDEL",
+        f"/modules/{KEY}/%00",
+        "/configuration/keys/%00/edit",
+        "/configuration/logs/%00",
+    ],
+)
+def test_a_page_of_something_with_a_nul_is_not_there(address: str, administrator: Visitor) -> None:
+    assert administrator.client.get(address).status_code == 404

@@ -1,0 +1,39 @@
+"""How long a session lasts."""
+
+from datetime import timedelta
+
+import pytest
+import time_machine
+from django.contrib.sessions.models import Session
+from django.urls import reverse
+
+from licensing.web.session_end import BEGAN
+from tests.factories import NOW
+
+from .visitors import PASSWORD, Visitor
+
+
+@pytest.mark.parametrize("remember", [{}, {"remember": "on"}])
+def test_a_session_ends_12_hours_after_its_log_in_whatever_happens_in_it(
+    remember: dict[str, str], administrator: Visitor
+) -> None:
+    client = administrator.client
+    client.logout()
+    client.post(
+        reverse("account_login"), {"login": administrator.user.username, "password": PASSWORD} | remember
+    )
+    for hours in (6, 11.9):
+        with time_machine.travel(NOW + timedelta(hours=hours), tick=False):
+            client.post(reverse("account_reauthenticate"), {"password": PASSWORD})
+            assert client.get(reverse("users")).status_code == 200
+    with time_machine.travel(NOW + timedelta(hours=12), tick=False):
+        assert client.get(reverse("users")).status_code == 302
+        assert client.get(reverse("mfa_index")).status_code == 302
+        assert not Session.objects.exists() or "_auth_user_id" not in client.session
+
+
+def test_a_session_that_does_not_say_when_it_began_is_over(viewer: Visitor) -> None:
+    session = viewer.client.session
+    del session[BEGAN]
+    session.save()
+    assert viewer.get("modules").status_code == 302
