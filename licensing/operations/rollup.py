@@ -51,7 +51,7 @@ def roll_up(now: datetime) -> int:
     state = _state(target)
     at = state.until
     if at > floor_quarter(now):
-        _go_back(at, target)
+        _go_back(state, target)
         return 0
     while at < target:
         end = min(target, start_of_day(day_of(at) + timedelta(days=1)))
@@ -73,10 +73,11 @@ def _state(target: datetime) -> RollUp:
     return RollUp.objects.get_or_create(pk=1, defaults={"since": since, "until": since})[0]
 
 
-def _go_back(until: datetime, target: datetime) -> None:
+def _go_back(state: RollUp, target: datetime) -> None:
     """Forget what was rolled up of a time that has not come: the clock was ahead and has been corrected."""
+    since = min(state.since, target)
     with transaction.atomic():
-        if RollUp.objects.filter(pk=1, until=until).update(until=target):
+        if RollUp.objects.filter(pk=1, until=state.until).update(until=target, since=since):
             UsageQuarter.objects.filter(start__gte=target).delete()
             UsageDay.objects.filter(day__gt=day_of(target)).delete()
 

@@ -290,6 +290,15 @@ def test_after_a_clock_that_was_ahead_the_time_is_rolled_up_anew(client: ErpClie
     assert RollUp.objects.get().until == NOW + timedelta(hours=3, minutes=45)
 
 
+def test_a_history_that_was_begun_while_the_clock_was_ahead_begins_when_that_is_corrected(
+    portal: Portal,
+) -> None:
+    roll_up(NOW + timedelta(days=365))
+    roll_up(NOW)
+    state = RollUp.objects.get()
+    assert state.since == state.until < NOW
+
+
 def test_after_an_outage_it_catches_up_day_by_day(portal: Portal, client: ErpClient) -> None:
     use_for_days(portal, client, 4)
     roll_up(NOW + timedelta(days=5))
