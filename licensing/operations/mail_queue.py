@@ -185,7 +185,8 @@ def send_again(now: datetime, actor: Actor, mail_id: int) -> None:
         Refused: `not_permitted`, `not_found`.
     """
     actor.require(Role.OPERATOR)
-    failed = OutgoingMail.objects.filter(pk=mail_id, state=MailState.FAILED)
+    # One that named users has lost its text after some time (`forgetting.py`).
+    failed = OutgoingMail.objects.filter(pk=mail_id, state=MailState.FAILED).exclude(text="")
     again = failed.update(
         state=MailState.QUEUED, created_at=now, next_attempt_at=now, claimed_until=None, attempts=0
     )

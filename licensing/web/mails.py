@@ -69,4 +69,4 @@ def again(request: HttpRequest, mail_id: int) -> HttpResponse:
 def _line(row: OutgoingMail) -> MailLine:
     label, tag = STATES[MailState(row.state)]
     sentence = error_sentence(row.last_error) if row.last_error else ""
-    return MailLine(row, str(label), tag, sentence, row.state == MailState.FAILED)
+    return MailLine(row, str(label), tag, sentence, row.state == MailState.FAILED and row.text != "")
