@@ -113,6 +113,14 @@ def test_a_formula_as_a_users_name_is_no_formula_in_the_csv(portal: Portal, view
     assert "\n'=cmd|' /C calc'!A0;'@SUM(1);" in text.replace("\r\n", "\n")
 
 
+@pytest.mark.parametrize("name", ["jan,=1+1", 'jan;"=1+1', "jan\n\t=1+1", "jan, @SUM(1)"])
+def test_a_formula_behind_what_may_end_a_cell_is_none(portal: Portal, viewer: Visitor, name: str) -> None:
+    portal.accept(KEY, [module("HANDEL", 5)])
+    take(make_client(), "HANDEL", user=name)
+    text = viewer.get("leases", format="csv").content.decode("utf-8-sig")
+    assert "'=1+1" in text or "'@SUM(1)" in text
+
+
 @pytest.mark.parametrize("first", range(0, len(SCRIPTS), 6))
 def test_what_a_program_sends_is_shown_as_text(first: int, portal: Portal, operator: Visitor) -> None:
     portal.accept(KEY, [module("HANDEL", None)])
