@@ -42,6 +42,7 @@ class Stretch:
     quarters: list[UsageQuarter]
     judged: list[Judged]
     what_if: dict[str, dict[str, int]]
+    bought: dict[str, int | None]
 
 
 def roll_up(now: datetime) -> int:
@@ -92,13 +93,14 @@ def _rolled(start: datetime, end: datetime) -> Stretch:
     for span in (every := read_spans(began, end + SOON)):
         spans.setdefault(span.module, []).append(span)
     refusals = judge(began, end + SOON, every)
+    whole = _whole(seats)
     what_if = {
         code: _what_if(code, bought, quiet[code], spans.get(code, []), refusals, start, end)
-        for code, bought in _whole(seats).items()
+        for code, bought in whole.items()
         if bought is not None
     }
     judged = [refusal for refusal in refusals if start <= refusal.at < end]
-    return Stretch(start, end, _quarters(spans, seats, judged, start, end), judged, what_if)
+    return Stretch(start, end, _quarters(spans, seats, judged, start, end), judged, what_if, whole)
 
 
 def _last_quiet(start: datetime, codes: Collection[str]) -> dict[str, datetime]:
@@ -225,7 +227,25 @@ def _store(stretch: Stretch) -> bool:
             )
             _store_judged(stretch.judged)
             _store_day(day_of(stretch.start), stretch.what_if)
+            _store_first_days(stretch)
     return bool(ours)
+
+
+def _store_first_days(stretch: Stretch) -> None:
+    """Note the day on which a module is there for the first time, also where nobody used it."""
+    known = UsageDay.objects.filter(key="", module__in=stretch.bought).values_list("module", flat=True)
+    UsageDay.objects.bulk_create(
+        UsageDay(
+            day=day_of(stretch.start),
+            module=code,
+            seats=stretch.bought[code],
+            peak=0,
+            held_seconds=0,
+            full_seconds=0,
+            what_if=stretch.what_if.get(code, {}),
+        )
+        for code in sorted({*stretch.bought} - {*known.distinct()})
+    )
 
 
 def _store_judged(judged: Sequence[Judged]) -> None:

@@ -299,6 +299,17 @@ def test_a_history_that_was_begun_while_the_clock_was_ahead_begins_when_that_is_
     assert state.since == state.until < NOW
 
 
+def test_the_first_day_of_a_module_is_noted_once_though_nobody_uses_it(
+    portal: Portal, client: ErpClient
+) -> None:
+    roll_up(NOW)
+    portal.accept(KEY, [module("HANDEL", 2), module("BI", 2), module("NEW", 3)])
+    for day in (3, 4, 5):
+        roll_up(NOW + timedelta(days=day))
+    found = UsageDay.objects.filter(module="NEW").values_list("day", "seats", "peak", "held_seconds")
+    assert list(found) == [(day_of(NOW), 3, 0, 0)]
+
+
 def test_after_an_outage_it_catches_up_day_by_day(portal: Portal, client: ErpClient) -> None:
     use_for_days(portal, client, 4)
     roll_up(NOW + timedelta(days=5))
@@ -310,7 +321,7 @@ def test_a_lease_that_ended_without_anybody_noticing_counts_until_its_end(client
     lease = take(client)
     beat(client, lease, NOW + timedelta(minutes=10))
     roll_up(NOW + timedelta(hours=2))
-    assert UsageDay.objects.get(key="").held_seconds == 40 * 60
+    assert UsageDay.objects.get(key="", module="HANDEL").held_seconds == 40 * 60
 
 
 def test_seats_that_the_vendor_took_away_count_until_they_ended(portal: Portal, client: ErpClient) -> None:
@@ -370,7 +381,7 @@ def test_days_are_those_of_the_portals_time_zone(client: ErpClient) -> None:
     night = datetime(2026, 11, 24, 22, 50, tzinfo=NOW.tzinfo)  # ten minutes to midnight in Warsaw
     give_back(client, take(client, now=night), night + timedelta(minutes=20))
     roll_up(night + timedelta(hours=2))
-    assert dict(UsageDay.objects.values_list("day", "held_seconds")) == {
+    assert dict(UsageDay.objects.filter(module="HANDEL").values_list("day", "held_seconds")) == {
         date(2026, 11, 24): 600,
         date(2026, 11, 25): 600,
     }
