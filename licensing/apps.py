@@ -14,6 +14,9 @@ class LicensingConfig(AppConfig):
         """Listen to the worker's queue; nothing comes from it but in the process that carries out tasks."""
         from django_q.signals import post_spawn, pre_execute
 
+        from licensing.models import searching
+
+        searching.register()
         post_spawn.connect(_begin_tasks, dispatch_uid="begin tasks")
         pre_execute.connect(_begin_task, dispatch_uid="begin task")
 
