@@ -8,10 +8,12 @@ import threading
 import time
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from django.core.mail import EmailMultiAlternatives
 from django.core.mail.backends.smtp import EmailBackend
+from django.utils.functional import cached_property
 
 # An SMTP server may be slow at each step, and with a letter it may take this long in all. Twice that is still
 # less than the worker's task has, which is ended wherever it stands.
@@ -29,6 +31,9 @@ class MailServer:
     login: str
     password: str = field(repr=False)
     sender: str
+    # A company's CA, trusted besides the system's.
+    ca_file: Path | None = None
+    ca_pem: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,7 @@ def send(letter: Letter, server: MailServer) -> None:
                 timeout=STEP_SECONDS,
             )
             message.connection.deadline = deadline
+            message.connection.server = server
             message.send()
         except (OSError, smtplib.SMTPException, UnicodeError) as error:
             if deadline.is_over:
@@ -208,6 +214,17 @@ class _SmtpOverTls(_Utf8LogIn, smtplib.SMTP_SSL, _Watched):
 
 class _Backend(EmailBackend):
     deadline: _Deadline
+    server: MailServer
+
+    @cached_property
+    def ssl_context(self) -> ssl.SSLContext:
+        """What the system trusts, and the company."""
+        context = ssl.create_default_context()
+        if self.server.ca_file is not None:
+            context.load_verify_locations(cafile=self.server.ca_file)
+        if self.server.ca_pem:
+            context.load_verify_locations(cadata=self.server.ca_pem)
+        return context
 
     @property
     def connection_class(self) -> Any:

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db.models import F, Q
 from django.template.loader import render_to_string
 from django.utils import timezone, translation
@@ -225,6 +226,8 @@ def mail_server() -> MailServer:
         row.smtp_login,
         row.smtp_password or "",
         row.mail_sender,
+        ca_file=settings.KEYMANAGER.ca_file,
+        ca_pem=row.company_ca,
     )
 
 

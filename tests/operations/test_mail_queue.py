@@ -1,15 +1,20 @@
 """Mail: queued with its fact, sent once, never lost."""
 
 import contextlib
+import dataclasses
 import itertools
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
+import trustme
 from django.db import connection
 from django_q.timeout import TimeoutException
 
@@ -333,6 +338,36 @@ def test_the_test_mail_says_what_the_server_refused() -> None:
     assert refused.value.code == "smtp_login"
     assert "127.0.0.1" in str(refused.value.detail)
     assert "tajne-haslo" not in repr(refused.value.data) + str(refused.value.detail)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("by", ["file", "page"])
+def test_a_mail_server_whose_certificate_is_of_the_companys_ca_is_trusted(
+    settings: Any, tmp_path: Path, by: str
+) -> None:
+    authority = trustme.CA()
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    with smtp_server(tls=tls) as box:
+        configure(box.port, smtp_security=MailSecurity.TLS)
+        with pytest.raises(Refused, match="smtp_tls"):
+            send_test_mail(NOW, COMMAND, "it@firma.example", "pl")
+        if by == "file":
+            authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+            settings.KEYMANAGER = dataclasses.replace(settings.KEYMANAGER, ca_file=tmp_path / "ca.pem")
+        else:
+            Configuration.objects.update(company_ca=authority.cert_pem.bytes().decode())
+        send_test_mail(NOW, COMMAND, "it@firma.example", "pl")
+        assert len(box.mails) == 1
+
+
+@pytest.mark.django_db
+def test_a_handshake_that_never_ends_ends_with_the_letters_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mail, "LETTER_SECONDS", 0.4)
+    with hanging_server() as port:
+        configure(port, smtp_security=MailSecurity.TLS)
+        with pytest.raises(Refused, match="smtp_timeout"):
+            send_test_mail(NOW, COMMAND, "it@firma.example", "pl")
 
 
 @pytest.mark.django_db
