@@ -22,6 +22,7 @@ from .usage import (
     day_of,
     floor_quarter,
     measure,
+    reach_back,
     read_spans,
     start_of_day,
 )
@@ -104,8 +105,12 @@ def _rolled(start: datetime, end: datetime) -> Stretch:
 
 
 def _last_quiet(start: datetime, codes: Collection[str]) -> dict[str, datetime]:
-    """For each module the end of the last quarter, before the day began, in which nobody held it."""
+    """For each module the end of the last quarter, before the day began, in which nobody held it.
+
+    It is no longer ago than so many rows lie since.
+    """
     begin = start_of_day(day_of(start))
+    furthest = reach_back(begin) or begin - WHOLE
     found: dict[str, datetime] = {}
     for back in (timedelta(days=1), WHOLE):
         wanted = [code for code in codes if code not in found]
@@ -120,7 +125,7 @@ def _last_quiet(start: datetime, codes: Collection[str]) -> dict[str, datetime]:
             while at in quarters:
                 at -= QUARTER
             if at >= begin - back or back == WHOLE:
-                found[code] = at + QUARTER
+                found[code] = max(at + QUARTER, furthest)
     return found
 
 

@@ -23,6 +23,7 @@ from licensing.models import (
     UsageQuarter,
     VirtualKey,
 )
+from licensing.operations import rollup, usage
 from licensing.operations.rollup import BEHIND, roll_up
 from licensing.operations.usage import QUARTER, day_of, start_of_day
 from tests.factories import KEY, NOW, OTHER_KEY, Portal, beat, give_back, make_client, module, request, take
@@ -308,6 +309,31 @@ def test_the_first_day_of_a_module_is_noted_once_though_nobody_uses_it(
         roll_up(NOW + timedelta(days=day))
     found = UsageDay.objects.filter(module="NEW").values_list("day", "seats", "peak", "held_seconds")
     assert list(found) == [(day_of(NOW), 3, 0, 0)]
+
+
+def test_no_more_rows_are_looked_back_at_than_a_task_can_bear(
+    client: ErpClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for hour in range(60):
+        lease = take(client, now=NOW + timedelta(hours=hour))
+        for minutes in (20, 40):
+            beat(client, lease, NOW + timedelta(hours=hour, minutes=minutes))
+        give_back(client, lease, NOW + timedelta(hours=hour + 1))
+    roll_up(NOW + timedelta(hours=48))
+    read: list[datetime] = []
+
+    def note(start: datetime, end: datetime) -> list[usage.Span]:
+        read.append(start)
+        return usage.read_spans(start, end)
+
+    monkeypatch.setattr(rollup, "read_spans", note)
+    roll_up(NOW + timedelta(hours=48, minutes=30))
+    monkeypatch.setattr(usage, "MOST_ROWS", 5)
+    roll_up(NOW + timedelta(hours=60))
+    today = start_of_day(day_of(NOW + timedelta(hours=48)))
+    assert read[:2] == [NOW, today - timedelta(hours=5)]
+    day = UsageDay.objects.get(module="HANDEL", key="", day=day_of(NOW) + timedelta(days=1))
+    assert (day.peak, day.held_seconds) == (1, 24 * 3600)
 
 
 def test_after_an_outage_it_catches_up_day_by_day(portal: Portal, client: ErpClient) -> None:
