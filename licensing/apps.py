@@ -14,8 +14,10 @@ class LicensingConfig(AppConfig):
         """Listen to log-ins, and to the worker's queue, which only the process that does tasks hears."""
         from django_q.signals import post_spawn, pre_execute
 
+        from licensing.models import searching
         from licensing.web import session_end
 
+        searching.register()
         session_end.watch()
         post_spawn.connect(_begin_tasks, dispatch_uid="begin tasks")
         pre_execute.connect(_begin_task, dispatch_uid="begin task")

@@ -5,11 +5,12 @@ Levels as the Configuration has them: 0 exceptions only, 1 also contacts, keys a
 """
 
 import logging
-import re
 import threading
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from licensing.operations.hiding import without_secrets
 
 FILE = "keymanager.log"
 DAYS_KEPT = 30
@@ -29,29 +30,6 @@ DETAIL = (
     ("licensing.leases", 2, logging.INFO),
     ("licensing.messages", 3, logging.DEBUG),
 )
-
-_NAMED = re.compile(
-    r"""((?:pin|password|hasło|passwd|secret|token|private_key|challenge_key|authorization)["']?\s*[:=]\s*)"""
-    r"""(?:(["']).*?\2|(?:bearer|basic)\s+\S+|[^\s,;&}\])]+)""",
-    re.IGNORECASE,
-)
-_SHAPED = (
-    (re.compile(r"km_[A-Za-z0-9_-]{20,}"), "km_…"),
-    # An encrypted message holds a PIN: five parts, the second of them empty.
-    (re.compile(r"eyJ[A-Za-z0-9_-]*\.\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+"), "<encrypted>"),
-    (re.compile(r"(://[^/\s:@]*):[^/\s@]+@"), r"\1:…@"),
-    # Whoever reads the link of an invitation may set the password.
-    (re.compile(r"(/invitations/)[^\s'\"<>]+"), r"\1…"),
-    (re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9+/=._~-]{8,}"), r"\1 …"),
-)
-
-
-def without_secrets(text: str) -> str:
-    """The text with everything taken out that is named, or looks, like a secret."""
-    text = _NAMED.sub(r"\1…", text)
-    for pattern, instead in _SHAPED:
-        text = pattern.sub(instead, text)
-    return text
 
 
 class PlainFormatter(logging.Formatter):

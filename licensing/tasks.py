@@ -8,7 +8,7 @@ from licensing.operations import alerts, forgetting, leftovers, log_pack, mail_q
 from licensing.operations import contact as contacts
 from licensing.operations import queue_heartbeat as queue
 from licensing.operations.actors import Actor
-from licensing.operations.clock import UNKNOWN, keep_time, local_now, portal_now
+from licensing.operations.clock import UNKNOWN, keep_time, known_now, local_now, portal_now
 
 
 def contact() -> None:
@@ -54,8 +54,8 @@ def tidy_history() -> None:
 
 
 def send_mail() -> None:
-    """Send the mails that wait."""
-    mail_queue.send_queued_mail(portal_now)
+    """Send the mails that wait. By a time that nobody knows each would have waited for its 24 hours."""
+    mail_queue.send_queued_mail(known_now)
 
 
 def raise_alerts() -> None:

@@ -1,5 +1,6 @@
 """A real SMTP server on loopback for tests, with the faults that real ones have."""
 
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -48,8 +49,11 @@ class MailBox:
 
 
 @contextmanager
-def smtp_server(login: tuple[str, str] | None = None) -> Iterator[MailBox]:
-    """A server that runs as long as the block; with `login`, it takes mail after that log-in alone."""
+def smtp_server(login: tuple[str, str] | None = None, tls: ssl.SSLContext | None = None) -> Iterator[MailBox]:
+    """A server that runs as long as the block; with `login`, it takes mail after that log-in alone.
+
+    With `tls` it speaks TLS from the first byte.
+    """
     box = MailBox(login=login, port=free_port())
     controller = Controller(
         box,
@@ -58,6 +62,7 @@ def smtp_server(login: tuple[str, str] | None = None) -> Iterator[MailBox]:
         authenticator=box.authenticate if login else None,
         auth_required=login is not None,
         auth_require_tls=False,
+        ssl_context=tls,
     )
     controller.start()
     try:

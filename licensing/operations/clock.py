@@ -101,6 +101,12 @@ def portal_now() -> datetime:
     return portal_time(clock_record(), clocks())
 
 
+def known_now() -> datetime:
+    """Portal time; while that is unknown this computer's own, for what only has to go on."""
+    now = portal_now()
+    return now if now < UNKNOWN else local_now()
+
+
 def portal_time(record: ClockRecord | None, reading: Reading) -> datetime:
     """Portal time by what is recorded and by this computer's clocks; None where the seal is broken."""
     if record is None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from licensing.models import ClusterNode, Configuration, Installation, KeyState, Role, VirtualKey
@@ -67,11 +68,14 @@ def join(now: datetime) -> None:
     note_node(now)
 
 
+def others_alive(now: datetime) -> QuerySet[ClusterNode]:
+    """The other machines that serve this database now."""
+    alive = ClusterNode.objects.filter(seen_at__gt=now - ALIVE, seen_at__lt=now + ALIVE)
+    return alive.exclude(machine=machine_of_host())
+
+
 def _require_alone(now: datetime) -> None:
-    others = ClusterNode.objects.exclude(machine=machine_of_host()).filter(
-        seen_at__gt=now - ALIVE, seen_at__lt=now + ALIVE
-    )
-    other = others.first()
+    other = others_alive(now).first()
     if other is not None:
         raise Refused(
             "second_machine",

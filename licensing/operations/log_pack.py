@@ -1,5 +1,6 @@
 """Packing what a supporter needs to see into one ZIP: logs, versions, settings without secrets, contacts."""
 
+import contextlib
 import json
 import os
 import platform
@@ -7,6 +8,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from licensing.models import ContactAttempt, Role
 from .actors import Actor
 from .configuration import SECRETS, configuration_and_secrets
 from .events import record
+from .hiding import without_secrets
 
 KEPT = timedelta(days=7)
 FOLDER = "packs"
@@ -63,7 +66,7 @@ def parts() -> list[Part]:
         Part("configuration.json", lambda: _json(_configuration())),
         Part("contacts.json", lambda: _json(list(_contacts()))),
         Part("schema.json", lambda: _json(_schema())),
-        *(Part(f"logs/{path.name}", path.read_bytes) for path in _log_files()),
+        *(Part(f"logs/{path.name}", partial(_log, path)) for path in _log_files()),
     ]
 
 
@@ -97,14 +100,17 @@ def pack_logs(now: datetime, actor: Actor, progress: Progress | None = None) -> 
     target = folder / f"keymanager-logs-{now:%Y%m%dT%H%M%S}.zip"
     draft = target.with_name(f".{target.name}.{os.getpid()}")
     wanted = parts()
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(descriptor, "wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for number, part in enumerate(wanted, 1):
-            archive.writestr(part.name, _content(part))
-            if progress is not None:
-                progress(number, len(wanted))
-    # Whoever lists the folder finds whole packs only.
-    draft.replace(target)
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(descriptor, "wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            for number, part in enumerate(wanted, 1):
+                archive.writestr(part.name, _content(part))
+                if progress is not None:
+                    progress(number, len(wanted))
+        # Whoever lists the folder finds whole packs only.
+        draft.replace(target)
+    finally:
+        draft.unlink(missing_ok=True)
     record("logs_packed", now, actor, target.name, size_bytes=target.stat().st_size)
     return target
 
@@ -120,10 +126,11 @@ def packs(zone: Any = None) -> list[Pack]:
 
 
 def forget_old(now: datetime) -> None:
-    """Delete packs older than a week; `now` is the local time."""
-    for path in _folder().glob("*.zip"):
-        if path.stat().st_mtime < (now - KEPT).timestamp():
-            path.unlink(missing_ok=True)
+    """Delete packs, and what was left of packing, older than a week; `now` is the local time."""
+    for path in (*_folder().glob("*.zip"), *_folder().glob(".*.zip.*")):
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_mtime < (now - KEPT).timestamp():
+                path.unlink()
 
 
 def _folder() -> Path:
@@ -135,6 +142,13 @@ def _log_files() -> list[Path]:
     data: Path = settings.KEYMANAGER.data
     names = ("keymanager.log*", "*.out", "*.out.1")
     return sorted(path for name in names for path in (data / "logs").glob(name) if path.is_file())
+
+
+def _log(path: Path) -> bytes:
+    """A log without secrets: what a process prints by itself has passed nobody who takes them out."""
+    if path.name.startswith("keymanager.log"):
+        return path.read_bytes()
+    return without_secrets(path.read_text(encoding="utf-8", errors="replace")).encode()
 
 
 def _content(part: Part) -> bytes:

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db.models import F, Q
 from django.template.loader import render_to_string
 from django.utils import timezone, translation
@@ -26,6 +27,8 @@ from .recipients import Recipient
 
 # Longer than a sending can take (tasks are ended after 60 s), so that a claim outlives no living worker.
 CLAIM = timedelta(minutes=2)
+# No letter is begun so late that its own limit (`mail.LETTER_SECONDS`) would come after the task's.
+ROUND = timedelta(seconds=25)
 GIVE_UP_AFTER = timedelta(hours=24)
 LONGEST_PAUSE = timedelta(minutes=30)
 SENT = "sent"
@@ -58,6 +61,7 @@ def sentence(code: str, params: dict[str, object]) -> str:
             "(%(said)s)."
         ),
         "smtp_dropped": _("The SMTP server %(host)s dropped the connection on port %(port)s (%(said)s)."),
+        "mail_broken_off": _("The sending of this mail was broken off (%(said)s)."),
     }
     return known[code] % params
 
@@ -121,12 +125,12 @@ def send_queued_mail(clock: Callable[[], datetime]) -> int:
 
     A server that cannot be used ends the round: it would hold up, and count against, the other mails too.
     """
-    sent = 0
-    due = OutgoingMail.objects.filter(_due(clock())).order_by("created_at", "pk")
+    sent, began = 0, clock()
+    due = OutgoingMail.objects.filter(_due(began)).order_by("created_at", "pk")
     for pk in due.values_list("pk", flat=True)[:200]:
         outcome = _send_one(pk, clock)
         sent += outcome == SENT
-        if outcome in SERVER_FAULTS:
+        if outcome in SERVER_FAULTS or clock() - began >= ROUND:
             break
     return sent
 
@@ -143,8 +147,13 @@ def _send_one(pk: int, clock: Callable[[], datetime]) -> str:
     try:
         mail.send(Letter(row.recipient, row.subject, row.text, row.html, row.message_id), mail_server())
     except (MailError, Refused) as error:
-        _put_off(row, error, clock())
+        said = str(error.params.get("said", "")) if isinstance(error, MailError) else ""
+        _put_off(row, f"{error.code} {said}", clock())
         return error.code
+    except BaseException as error:
+        # The task's own limit is no usual exception. The mail must not come up again and again for ever.
+        _put_off(row, f"mail_broken_off {type(error).__name__}", clock())
+        raise
     OutgoingMail.objects.filter(pk=pk).update(
         state=MailState.SENT, sent_at=clock(), claimed_until=None, last_error=""
     )
@@ -158,16 +167,15 @@ def _due(now: datetime) -> Q:
     return Q(state=MailState.QUEUED) & is_due & is_free
 
 
-def _put_off(row: OutgoingMail, error: MailError | Refused, now: datetime) -> None:
+def _put_off(row: OutgoingMail, error: str, now: datetime) -> None:
     """Try again after 1, 2, 4 … 30 min; after 24 h the mail has failed, and the portal shows it."""
     pause = min(timedelta(minutes=2 ** min(row.attempts - 1, 10)), LONGEST_PAUSE)
     failed = now - row.created_at >= GIVE_UP_AFTER
-    said = str(error.params.get("said", "")) if isinstance(error, MailError) else ""
     OutgoingMail.objects.filter(pk=row.pk).update(
         state=MailState.FAILED if failed else MailState.QUEUED,
         next_attempt_at=now + pause,
         claimed_until=None,
-        last_error=f"{error.code} {said}".strip()[:255],
+        last_error=error.strip()[:255],
     )
 
 
@@ -178,7 +186,8 @@ def send_again(now: datetime, actor: Actor, mail_id: int) -> None:
         Refused: `not_permitted`, `not_found`.
     """
     actor.require(Role.OPERATOR)
-    failed = OutgoingMail.objects.filter(pk=mail_id, state=MailState.FAILED)
+    # One that named users has lost its text after some time (`forgetting.py`).
+    failed = OutgoingMail.objects.filter(pk=mail_id, state=MailState.FAILED).exclude(text="")
     again = failed.update(
         state=MailState.QUEUED, created_at=now, next_attempt_at=now, claimed_until=None, attempts=0
     )
@@ -217,6 +226,8 @@ def mail_server() -> MailServer:
         row.smtp_login,
         row.smtp_password or "",
         row.mail_sender,
+        ca_file=settings.KEYMANAGER.ca_file,
+        ca_pem=row.company_ca,
     )
 
 

@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import islice
 from math import ceil
 
-from django.utils import timezone
 from django.utils.translation import get_language
 
 from licensing.models import OutgoingMail, Refusal
@@ -16,7 +16,8 @@ from licensing.protocol.times import end_of_day
 from .entitlements import Entitlement, entitlements
 from .mail_queue import queue_mail
 from .portal_address import page_url
-from .recipients import administrators, told_of_key
+from .recipients import Recipient, administrators, told_of_key
+from .usage import day_of, start_of_day
 
 # Days before the end at which it is told.
 EXPIRY_DAYS = (30, 7, 1)
@@ -76,32 +77,39 @@ def _tell_ending(ending: Ending, now: datetime) -> int:
 
 
 def tell_of_full_modules(now: datetime) -> int:
-    """Queue a mail for each module that refused somebody today as all its seats were taken; how many."""
-    local = timezone.localtime(now)
-    today = local.date()
-    since = local.replace(hour=0, minute=0, second=0, microsecond=0)
+    """Queue a mail for each module and day on which somebody was refused as all seats were taken; how many.
+
+    Nobody looks between the day's last look and midnight, so the day before is looked at as well.
+    """
     recipients = administrators()
     if not recipients:
         return 0
-    refusals = Refusal.objects.filter(at__gte=since, at__lte=now, code="no_free_seat")
-    told = set(OutgoingMail.objects.filter(fact__endswith=f":{today}").values_list("fact", flat=True))
+    today = day_of(now)
+    return sum(_tell_full(day, now, recipients) for day in (today - timedelta(days=1), today))
+
+
+def _tell_full(day: date, now: datetime, recipients: list[Recipient]) -> int:
+    since, until = start_of_day(day), start_of_day(day + timedelta(days=1))
+    refusals = Refusal.objects.filter(at__gte=since, at__lt=until, at__lte=now, code="no_free_seat")
+    told = set(OutgoingMail.objects.filter(fact__endswith=f":{day}").values_list("fact", flat=True))
     queued = 0
     for code in sorted(
         {code for causes in refusals.values_list("causes", flat=True).distinct() for code in causes}
     ):
-        fact = f"seats_full:{code}:{today}"
+        fact = f"seats_full:{code}:{day}"
         if fact not in told:
-            letter = _letter_of_full(
-                code, [row for row in refusals.order_by("-at")[:500] if code in row.causes]
-            )
-            queued += queue_mail(now, fact, "seats_full", recipients, letter)
+            # By the text first, which the database can do: others may have been refused far more often.
+            named = refusals.filter(causes__icontains=code).order_by("-at").iterator()
+            refused = list(islice((row for row in named if code in row.causes), REFUSED_TOLD))
+            queued += queue_mail(now, fact, "seats_full", recipients, _letter_of_full(code, day, refused))
     return queued
 
 
-def _letter_of_full(code: str, refused: list[Refusal]) -> Mapping[str, object]:
+def _letter_of_full(code: str, day: date, refused: list[Refusal]) -> Mapping[str, object]:
     return {
         "code": code,
-        "refused": refused[:REFUSED_TOLD],
+        "day": day.isoformat(),
+        "refused": refused,
         "modules_url": page_url("modules"),
         "refusals_url": page_url("refusals"),
     }

@@ -6,6 +6,7 @@ from django.db import transaction
 
 from licensing.models import QueueHeartbeat
 
+from .clock import UNKNOWN
 from .health import WORKER_SILENT_AFTER
 from .trouble_alerts import tell_of_worker
 
@@ -15,7 +16,8 @@ def beat(now: datetime) -> None:
     with transaction.atomic():
         last = QueueHeartbeat.objects.select_for_update().values_list("at", flat=True).filter(pk=1).first()
         QueueHeartbeat.objects.update_or_create(pk=1, defaults={"at": now})
-        if last is not None and now - last > WORKER_SILENT_AFTER:
+        # By a time that is not known every silence would be long.
+        if last is not None and now < UNKNOWN and now - last > WORKER_SILENT_AFTER:
             tell_of_worker(now, last, now)
 
 

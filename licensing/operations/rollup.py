@@ -22,6 +22,7 @@ from .usage import (
     day_of,
     floor_quarter,
     measure,
+    reach_back,
     read_spans,
     start_of_day,
 )
@@ -42,6 +43,7 @@ class Stretch:
     quarters: list[UsageQuarter]
     judged: list[Judged]
     what_if: dict[str, dict[str, int]]
+    bought: dict[str, int | None]
 
 
 def roll_up(now: datetime) -> int:
@@ -51,7 +53,7 @@ def roll_up(now: datetime) -> int:
     state = _state(target)
     at = state.until
     if at > floor_quarter(now):
-        _go_back(at, target)
+        _go_back(state, target)
         return 0
     while at < target:
         end = min(target, start_of_day(day_of(at) + timedelta(days=1)))
@@ -73,10 +75,11 @@ def _state(target: datetime) -> RollUp:
     return RollUp.objects.get_or_create(pk=1, defaults={"since": since, "until": since})[0]
 
 
-def _go_back(until: datetime, target: datetime) -> None:
+def _go_back(state: RollUp, target: datetime) -> None:
     """Forget what was rolled up of a time that has not come: the clock was ahead and has been corrected."""
+    since = min(state.since, target)
     with transaction.atomic():
-        if RollUp.objects.filter(pk=1, until=until).update(until=target):
+        if RollUp.objects.filter(pk=1, until=state.until).update(until=target, since=since):
             UsageQuarter.objects.filter(start__gte=target).delete()
             UsageDay.objects.filter(day__gt=day_of(target)).delete()
 
@@ -91,18 +94,23 @@ def _rolled(start: datetime, end: datetime) -> Stretch:
     for span in (every := read_spans(began, end + SOON)):
         spans.setdefault(span.module, []).append(span)
     refusals = judge(began, end + SOON, every)
+    whole = _whole(seats)
     what_if = {
         code: _what_if(code, bought, quiet[code], spans.get(code, []), refusals, start, end)
-        for code, bought in _whole(seats).items()
+        for code, bought in whole.items()
         if bought is not None
     }
     judged = [refusal for refusal in refusals if start <= refusal.at < end]
-    return Stretch(start, end, _quarters(spans, seats, judged, start, end), judged, what_if)
+    return Stretch(start, end, _quarters(spans, seats, judged, start, end), judged, what_if, whole)
 
 
 def _last_quiet(start: datetime, codes: Collection[str]) -> dict[str, datetime]:
-    """For each module the end of the last quarter, before the day began, in which nobody held it."""
+    """For each module the end of the last quarter, before the day began, in which nobody held it.
+
+    It is no longer ago than so many rows lie since.
+    """
     begin = start_of_day(day_of(start))
+    furthest = reach_back(begin) or begin - WHOLE
     found: dict[str, datetime] = {}
     for back in (timedelta(days=1), WHOLE):
         wanted = [code for code in codes if code not in found]
@@ -117,7 +125,7 @@ def _last_quiet(start: datetime, codes: Collection[str]) -> dict[str, datetime]:
             while at in quarters:
                 at -= QUARTER
             if at >= begin - back or back == WHOLE:
-                found[code] = at + QUARTER
+                found[code] = max(at + QUARTER, furthest)
     return found
 
 
@@ -224,7 +232,25 @@ def _store(stretch: Stretch) -> bool:
             )
             _store_judged(stretch.judged)
             _store_day(day_of(stretch.start), stretch.what_if)
+            _store_first_days(stretch)
     return bool(ours)
+
+
+def _store_first_days(stretch: Stretch) -> None:
+    """Note the day on which a module is there for the first time, also where nobody used it."""
+    known = UsageDay.objects.filter(key="", module__in=stretch.bought).values_list("module", flat=True)
+    UsageDay.objects.bulk_create(
+        UsageDay(
+            day=day_of(stretch.start),
+            module=code,
+            seats=stretch.bought[code],
+            peak=0,
+            held_seconds=0,
+            full_seconds=0,
+            what_if=stretch.what_if.get(code, {}),
+        )
+        for code in sorted({*stretch.bought} - {*known.distinct()})
+    )
 
 
 def _store_judged(judged: Sequence[Judged]) -> None:

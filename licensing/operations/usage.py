@@ -7,12 +7,14 @@ from datetime import date, datetime, time, timedelta
 from django.db.models import Q
 from django.utils import timezone
 
-from licensing.models import Lease
+from licensing.models import Lease, Refusal
 from licensing.protocol.times import parse_instant
 
 QUARTER = timedelta(minutes=15)
 # How long leases stay whole after their end.
 WHOLE = timedelta(days=35)
+# As many leases or refusals are looked back at, and no more: a module may be used day and night.
+MOST_ROWS = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,16 @@ def day_of(instant: datetime) -> date:
 def start_of_day(day: date) -> datetime:
     """When a day of the portal's time zone begins."""
     return timezone.make_aware(datetime.combine(day, time()), timezone.get_default_timezone())
+
+
+def reach_back(instant: datetime) -> datetime | None:
+    """Since when so many leases ended, or were refused, before an instant; None where there are fewer."""
+    leases = (
+        Lease.objects.filter(ended_at__lte=instant).order_by("-ended_at").values_list("ended_at", flat=True)
+    )
+    refusals = Refusal.objects.filter(at__lte=instant).order_by("-at").values_list("at", flat=True)
+    found = [at for rows in (leases, refusals) for at in rows[MOST_ROWS : MOST_ROWS + 1] if at is not None]
+    return max(found, default=None)
 
 
 def read_spans(start: datetime, end: datetime) -> list[Span]:

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from django.db.models import Max, Q, Sum
+from django.db.models import F, Max, Min, Q, Sum
 from django.utils import timezone
 
 from licensing.models import RollUp, UsageDay, UsageQuarter
@@ -115,14 +115,16 @@ def modules_in_use(first: date, last: date, bought: Bought, rolled: Reach | None
             truly=Sum("refused_true", filter=within, default=0),
             falsely=Sum("refused_false", filter=within, default=0),
             last_used=Max("day", filter=Q(peak__gt=0)),
+            known_since=Min("day"),
+            refused=Sum(F("refused_true") + F("refused_false")),
         )
     )
     sums: dict[str, dict[str, Any]] = {row["module"]: {**row} for row in rows}
     seconds = rolled.seconds(*_bounds(first, last)) if rolled else 0.0
-    since = day_of(rolled.since) if rolled else last
+    ever_used = {code for code, row in sums.items() if row["last_used"] or row["refused"]}
     return [
-        _module_use(code, bought.get(code, []), sums.get(code, {}), since, last, seconds)
-        for code in sorted({*bought, *sums})
+        _module_use(code, bought.get(code, []), sums.get(code, {}), last, seconds)
+        for code in sorted({*bought, *ever_used})
     ]
 
 
@@ -130,11 +132,12 @@ def _module_use(
     code: str,
     bought: Sequence[GrantedModule],
     sums: Mapping[str, Any],
-    since: date,
     today: date,
     seconds: float,
 ) -> ModuleUse:
     last_used: date | None = sums.get("last_used")
+    # A module that was bought today has not gone unused for long.
+    since: date = last_used or sums.get("known_since", today)
     return ModuleUse(
         code=code,
         name=bought[0].name if bought else {},
@@ -146,7 +149,7 @@ def _module_use(
         refused_true=sums.get("truly", 0),
         refused_false=sums.get("falsely", 0),
         last_used=last_used,
-        unused_days=(today - (last_used or since)).days,
+        unused_days=(today - since).days,
     )
 
 
@@ -173,8 +176,8 @@ def series(module: str, key: str, by: By, first: date, last: date, rolled: Reach
     if rolled is None:
         return []
     start, end = _bounds(first, last)
-    # In UTC an hour is an hour, also when clocks change.
-    start = max(start, _begin(rolled.since, by)).astimezone(UTC)
+    # Whole months, as each point tells of all its time. In UTC an hour is an hour, also when clocks change.
+    start = _begin(max(start, rolled.since), by).astimezone(UTC)
     end = min(end, rolled.until)
     buckets: dict[datetime, list[UsageQuarter | UsageDay]] = {}
     ends: list[datetime] = []
@@ -182,7 +185,7 @@ def series(module: str, key: str, by: By, first: date, last: date, rolled: Reach
     while at < end:
         buckets[at] = []
         at = _next(at, by)
-        ends.append(at)
+        ends.append(min(at, end))
     for instant, row in _rows(module, key, by, start, end):
         buckets[_begin(instant, by)].append(row)
     return [_point(at, until, rows, rolled) for (at, rows), until in zip(buckets.items(), ends, strict=True)]
@@ -244,6 +247,7 @@ def needs(module: str, seats: int, first: date, last: date) -> Needs:
     forgotten before it could be is not known.
     """
     rows = UsageDay.objects.filter(module=module, key="", day__gte=first, day__lte=last)
+    rows = rows.exclude(peak=0, refused_true=0, refused_false=0)
     totals: dict[int, int] = {}
     not_replayed = 0
     for what_if in rows.values_list("what_if", flat=True):

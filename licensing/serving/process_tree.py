@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import IO
@@ -23,15 +24,21 @@ class Descendants:
     def __init__(self, pid: int) -> None:
         self._pid = pid
         self._known: set[psutil.Process] = set()
+        self._lock = threading.Lock()
 
     def note(self) -> None:
         """Add those that are there now, forget those that are gone."""
-        with contextlib.suppress(psutil.NoSuchProcess):
-            self._known |= set(psutil.Process(self._pid).children(recursive=True))
-        for process in list(self._known):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                self._known |= set(process.children(recursive=True))
-        self._known = {process for process in self._known if process.is_running()}
+        # Two threads may note at once: each reckons on a copy, and what one has found the other keeps.
+        before = self._known
+        found = set(before)
+        with contextlib.suppress(psutil.Error, OSError):
+            found |= set(psutil.Process(self._pid).children(recursive=True))
+        for process in list(found):
+            with contextlib.suppress(psutil.Error, OSError):
+                found |= set(process.children(recursive=True))
+        with self._lock:
+            found |= self._known - before
+            self._known = {process for process in found if process.is_running()}
 
     def kill(self, seconds: float = 2.0) -> None:
         """End all of them at once."""
@@ -43,7 +50,7 @@ def kill_all(processes: Iterable[psutil.Process], seconds: float) -> None:
     """Kill processes and wait until they have ended, at most `seconds`."""
     targets = list(processes)
     for process in targets:
-        with contextlib.suppress(psutil.NoSuchProcess):
+        with contextlib.suppress(psutil.Error, OSError):
             process.kill()
     until = time.monotonic() + seconds
     while any(is_alive(process) for process in targets) and time.monotonic() < until:
@@ -54,7 +61,7 @@ def is_alive(process: psutil.Process) -> bool:
     """Whether a process runs. One whose parent does not ask after it stays in the list when it is dead."""
     try:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
+    except (psutil.Error, OSError):
         return False
 
 

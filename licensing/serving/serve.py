@@ -123,8 +123,10 @@ def _stopped_by_signals(supervisor: Supervisor) -> Iterator[None]:
         supervisor.ask_to_stop()
 
     for name in STOP_SIGNALS:
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), stop)
+        number = getattr(signal, name, None)
+        # Whoever started us with `nohup` has it ignored, so that we outlive the log-out.
+        if number is not None and (name != "SIGHUP" or signal.getsignal(number) is not signal.SIG_IGN):
+            signal.signal(number, stop)
     try:
         yield
     finally:

@@ -4,7 +4,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -65,11 +65,14 @@ class Supervised:
         self._alive_at = 0.0
 
     def start(self) -> None:
-        """Start the child."""
+        """Start the child; where the system cannot (it lacks memory, say), `look_after` tries again."""
         environment = {**os.environ, **self.child.environment, **name_supervisor()}
-        with _output_file(self._output) as output:
-            self._tree = ProcessTree(self.child.command, environment, output)
         self._started_at = self._alive_at = time.monotonic()
+        try:
+            with _output_file(self._output) as output:
+                self._tree = ProcessTree(self.child.command, environment, output)
+        except OSError as error:
+            self._start_again_later(f"{self.child.name} could not be started ({error})")
 
     def look_after(self) -> None:
         """Start the child again where it has died or hangs, when its pause is over."""
@@ -84,8 +87,11 @@ class Supervised:
 
     def look_for_signs(self) -> None:
         """Note the child's descendants, and whether it still does its work."""
-        if self._tree is not None:
-            self._tree.note()
+        # The other thread may drop the tree meanwhile.
+        if (tree := self._tree) is not None:
+            # A list that could not be made is no reason to take the child for dead.
+            with contextlib.suppress(Exception):
+                tree.note()
         sign: object = time.monotonic()
         if self.child.sign_of_life is not None:
             with contextlib.suppress(Exception):
@@ -161,14 +167,25 @@ class Supervisor:
         """End every child with its process tree, in peace where that is quick."""
         self._stop.set()
         for supervised in self._children:
-            supervised.ask_to_end()
+            with self._guarding(supervised):
+                supervised.ask_to_end()
         until = time.monotonic() + GRACE_SECONDS
         while time.monotonic() < until and not all(s.has_ended() for s in self._children):
             time.sleep(0.05)
         for supervised in self._children:
-            supervised.kill()
+            with self._guarding(supervised):
+                supervised.kill()
 
     def _look_for_signs(self) -> None:
         while not self._stop.wait(SIGNS_SECONDS):
             for supervised in self._children:
-                supervised.look_for_signs()
+                with self._guarding(supervised):
+                    supervised.look_for_signs()
+
+    @contextlib.contextmanager
+    def _guarding(self, supervised: Supervised) -> Iterator[None]:
+        """Keep what goes wrong with one child from the others."""
+        try:
+            yield
+        except Exception as error:
+            self.tell(f"{supervised.child.name} could not be looked after ({error!r})")

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from django.db import DatabaseError, connections
 
 from licensing.models import QueueHeartbeat
-from licensing.operations.clock import UNKNOWN, keep_time, portal_now
+from licensing.operations.clock import UNKNOWN, keep_time, known_now, portal_now
 from licensing.operations.cluster import note_node
 from licensing.operations.health import worker_silent
 from licensing.operations.mail_queue import send_queued_mail
@@ -55,7 +55,7 @@ class Watchman:
         if last is not None and worker_silent(now):
             tell_of_worker(now, last, None)
             # Nobody else would.
-            send_queued_mail(portal_now)
+            send_queued_mail(known_now)
 
 
 def start() -> None:

@@ -16,7 +16,7 @@ from django_q.tasks import async_task
 
 from licensing import schedules, tasks
 from licensing.operations.clock import local_now, portal_now
-from licensing.operations.cluster import leave
+from licensing.operations.cluster import leave, others_alive
 from licensing.operations.queue_heartbeat import rest
 
 from .priority import give_way
@@ -67,8 +67,11 @@ def run() -> bool:
 def _take_leave() -> None:
     """Nobody need be alarmed at a stop that was asked for."""
     with contextlib.suppress(DatabaseError):
-        rest()
-        leave(portal_now())
+        now = portal_now()
+        # The sign of life is that of all workers: another machine's goes on.
+        if not others_alive(now).exists():
+            rest()
+        leave(now)
         connections.close_all()
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, timedelta
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
@@ -39,6 +39,7 @@ UNUSED = (30, 90)
 BY = [(By.HOUR, gettext_lazy("hour")), (By.DAY, gettext_lazy("day")), (By.MONTH, gettext_lazy("month"))]
 # A chart by hours is about a month at most.
 MOST_DAYS_BY_HOUR = 31
+SECOND_HOUR = 1800
 Choice = tuple[object, object, bool]
 
 
@@ -217,10 +218,14 @@ def _unused_choice(days: int, show: str) -> tuple[str, str, bool]:
 def _point_line(point: Point, by: By) -> PointLine:
     local = timezone.localtime(point.start, timezone.get_default_timezone())
     shapes = {By.HOUR: "j E, H:i", By.DAY: "j E Y", By.MONTH: "F Y"}
+    label, at = date_format(local, shapes[by]), local.replace(tzinfo=UTC, fold=0).timestamp()
+    if by is By.HOUR and local.utcoffset() != local.replace(fold=1 - local.fold).utcoffset():
+        # The hour that comes twice in autumn: each has its name, and the second its place before the next.
+        label, at = f"{label} {local.tzname()}", at + SECOND_HOUR * local.fold
     return PointLine(
         point=point,
-        label=date_format(local, shapes[by]),
-        at=int(local.timestamp() + (local.utcoffset() or timedelta(0)).total_seconds()),
+        label=label,
+        at=int(at),
         average=decimal(point.average),
     )
 

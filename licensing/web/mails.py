@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from licensing.models import MailState, OutgoingMail, Role
-from licensing.operations.clock import portal_now
+from licensing.operations.clock import known_now
 from licensing.operations.errors import Refused
 from licensing.operations.mail_queue import error_sentence, send_again
 
@@ -56,7 +56,7 @@ def mails(request: HttpRequest) -> HttpResponse:
 def again(request: HttpRequest, mail_id: int) -> HttpResponse:
     """Try a mail that could not be delivered once more."""
     try:
-        send_again(portal_now(), actor(request), mail_id)
+        send_again(known_now(), actor(request), mail_id)
     except Refused as refused:
         if refused.code == "not_permitted":
             raise
@@ -69,4 +69,4 @@ def again(request: HttpRequest, mail_id: int) -> HttpResponse:
 def _line(row: OutgoingMail) -> MailLine:
     label, tag = STATES[MailState(row.state)]
     sentence = error_sentence(row.last_error) if row.last_error else ""
-    return MailLine(row, str(label), tag, sentence, row.state == MailState.FAILED)
+    return MailLine(row, str(label), tag, sentence, row.state == MailState.FAILED and row.text != "")

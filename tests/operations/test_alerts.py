@@ -3,9 +3,21 @@
 from datetime import datetime, timedelta
 
 import pytest
+import time_machine
 from django.db import DatabaseError
 
-from licensing.models import ErpClient, Event, Lease, MailState, OutgoingMail, QueueHeartbeat, VirtualKey
+from licensing import tasks
+from licensing.models import (
+    ErpClient,
+    Event,
+    Installation,
+    Lease,
+    MailState,
+    OutgoingMail,
+    QueueHeartbeat,
+    Refusal,
+    VirtualKey,
+)
 from licensing.operations.alerts import raise_alerts
 from licensing.operations.clock import UNKNOWN
 from licensing.operations.configuration import addresses, change_configuration, configuration
@@ -15,6 +27,7 @@ from licensing.operations.mail_queue import forget_mails, send_again, send_queue
 from licensing.operations.queue_heartbeat import beat, rest
 from licensing.operations.recipients import Recipient, administrators
 from licensing.operations.trouble_alerts import tell_of_worker
+from licensing.operations.usage import start_of_day
 from licensing.serving import watchman
 from licensing.serving.ports import free_port
 from tests.factories import KEY, NOW, OTHER_KEY, Portal, make_client, module, request, take
@@ -70,6 +83,47 @@ def test_a_full_module_is_told_once_a_day_with_who_was_refused(portal: Portal) -
     assert "- jan.kowalski – PC-099, 2026-11-24 09:01:00 CET" in mails()[0].text
 
 
+def test_a_refusal_after_the_days_last_look_is_told_after_midnight_of_its_own_day(portal: Portal) -> None:
+    midnight = start_of_day(NOW.date() + DAY)
+    portal.accept(KEY, [module("HANDEL", 1)], midnight - hours(1))
+    client = make_client()
+    take(client, "HANDEL", now=midnight - hours(0.1))
+    raise_alerts(midnight - timedelta(seconds=20))
+    _refuse(client, "HANDEL", midnight - timedelta(seconds=1))
+    for minute in range(3):
+        raise_alerts(midnight + timedelta(seconds=40, minutes=minute))
+    assert facts() == ["seats_full:HANDEL:2026-11-24"]
+    assert "were taken on 2026-11-24" in mails()[0].text
+    assert "2026-11-24 23:59:59" in mails()[0].text
+
+
+def test_a_full_module_names_who_was_refused_however_many_were_refused_another(portal: Portal) -> None:
+    portal.accept(KEY, [module("HANDEL", 1), module("CRM", 1), module("CRM2", 1)], NOW)
+    client = make_client()
+    take(client, "HANDEL", "CRM", "CRM2")
+    _refuse(client, "CRM", NOW)
+    row = Refusal.objects.get()
+    others = [("HANDEL", f"user-{number}") for number in range(600)] + [("CRM2", "of-another-module")]
+    Refusal.objects.bulk_create(
+        Refusal(
+            at=NOW + timedelta(seconds=1),
+            client=client,
+            user=user,
+            workstation=row.workstation,
+            program_name=row.program_name,
+            program_version=row.program_version,
+            modules=[code],
+            causes=[code],
+            code=row.code,
+        )
+        for code, user in others
+    )
+    raise_alerts(NOW + timedelta(seconds=50))
+    (text,) = [mail.text for mail in mails() if mail.fact.startswith("seats_full:CRM:")]
+    assert "- jan.kowalski – PC-099" in text
+    assert "of-another-module" not in text
+
+
 def _refuse(client: ErpClient, code: str, now: datetime) -> None:
     Lease.objects.update(expires_at=now + hours(1))
     (outcome,) = checkout([request(client, code, user="jan.kowalski", workstation="PC-099")], now)
@@ -119,6 +173,24 @@ def test_a_worker_that_was_away_is_told_once_when_it_is_back() -> None:
     beat(NOW + timedelta(minutes=9))
     assert [fact.split(":")[0] for fact in facts()] == ["worker_silent"]
     assert "again since 2026-11-24 09:08:00 CET" in mails()[0].text
+
+
+def test_while_portal_time_is_unknown_nobody_can_say_how_long_the_worker_was_silent() -> None:
+    beat(NOW)
+    beat(UNKNOWN)
+    beat(NOW + timedelta(minutes=2))
+    assert facts() == []
+
+
+def test_while_portal_time_is_unknown_a_mail_is_tried_by_local_time() -> None:
+    settings_for_mail(port=free_port())
+    tell_of_worker(NOW, NOW, NOW)
+    Installation.objects.update(clock_offset="edited")
+    with time_machine.travel(NOW + timedelta(minutes=3), tick=False):
+        tasks.send_mail()
+    (mail,) = mails()
+    assert (mail.state, mail.attempts) == (MailState.QUEUED, 1)
+    assert mail.next_attempt_at == NOW + timedelta(minutes=4)
 
 
 def test_a_worker_that_was_asked_to_stop_alarms_nobody() -> None:

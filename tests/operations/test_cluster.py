@@ -10,7 +10,10 @@ from licensing.operations import cluster, database
 from licensing.operations.actors import COMMAND, Actor
 from licensing.operations.cluster import join, keys_to_bind, leave, nodes, note_node, switch_cluster
 from licensing.operations.errors import Refused
+from licensing.operations.health import worker_silent
 from licensing.operations.machine import machine, machine_of_host
+from licensing.operations.queue_heartbeat import beat
+from licensing.serving import worker
 from tests.factories import NOW, Portal, make_client, take
 from tests.vendor_link import KEY, PIN, Link
 
@@ -148,3 +151,16 @@ def test_a_node_tells_of_itself_once(portal: Portal, tmp_path: Path) -> None:
     (node,) = nodes(NOW + timedelta(minutes=2))
     assert (node.here, node.alive, node.seen_at) == (True, True, NOW + timedelta(minutes=1))
     assert Installation.objects.count() == 1
+
+
+@pytest.mark.parametrize(("seen", "silent"), [(timedelta(minutes=1), False), (timedelta(minutes=4), True)])
+def test_a_worker_that_stops_takes_the_sign_of_life_along_only_where_no_other_node_works(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch, seen: timedelta, silent: bool
+) -> None:
+    monkeypatch.setattr(worker, "portal_now", lambda: NOW)
+    monkeypatch.setattr(worker.connections, "close_all", lambda: None)
+    note_node(NOW)
+    ClusterNode.objects.create(machine=OTHER, name="other", seen_at=NOW - seen)
+    beat(NOW)
+    worker._take_leave()
+    assert worker_silent(NOW) is silent

@@ -1,20 +1,37 @@
 """Mail: queued with its fact, sent once, never lost."""
 
+import contextlib
+import dataclasses
+import itertools
 import socket
+import ssl
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
+import trustme
 from django.db import connection
+from django_q.timeout import TimeoutException
 
 from licensing import mail
 from licensing.models import Configuration, MailSecurity, MailState, OutgoingMail, Role
 from licensing.operations.actors import COMMAND, Actor
 from licensing.operations.errors import Refused
-from licensing.operations.mail_queue import queue_mail, send_queued_mail, send_test_mail, sentence
+from licensing.operations.mail_queue import (
+    ROUND,
+    error_sentence,
+    queue_mail,
+    send_queued_mail,
+    send_test_mail,
+    sentence,
+)
 from licensing.operations.recipients import Recipient
+from licensing.schedules import seconds_of
 from licensing.serving.ports import free_port
 from tests.smtp import MailBox, smtp_server
 
@@ -179,6 +196,104 @@ def test_a_server_that_hangs_loses_nothing_and_holds_up_one_mail_a_round(
     assert send_queued_mail(lambda: NOW + timedelta(minutes=2)) == 3
 
 
+@contextmanager
+def slow_server(pause: float, says_farewell: bool = True) -> Iterator[tuple[int, list[str]]]:
+    """A server that thinks before each answer; it notes the mails that it took."""
+    taken: list[str] = []
+
+    def answer(line: socket.socket) -> None:
+        with line, line.makefile("rb") as lines, contextlib.suppress(OSError):
+            line.sendall(b"220 hello\r\n")
+            in_text = False
+            for word in (each.strip().upper() for each in lines):
+                if in_text and word != b".":
+                    continue
+                if word == b"QUIT" and not says_farewell:
+                    gone.wait(10)
+                gone.wait(pause)
+                in_text = word == b"DATA"
+                taken.extend(["taken"] if word == b"." else [])
+                line.sendall(b"354 go on\r\n" if in_text else b"250 OK\r\n")
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=answer, args=listener.accept()[:1], daemon=True).start()
+
+    gone = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=accept, daemon=True).start()
+        yield int(listener.getsockname()[1]), taken
+        gone.set()
+
+
+@pytest.mark.django_db
+def test_a_server_that_is_slow_at_every_step_is_given_up_when_the_letter_has_had_its_time(
+    server: MailBox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mail, "LETTER_SECONDS", 0.6)
+    queue()
+    with slow_server(0.4) as (port, taken):
+        configure(port)
+        assert send_queued_mail(lambda: NOW) == 0
+    assert taken == []
+    row = OutgoingMail.objects.get()
+    assert (row.last_error, row.next_attempt_at) == ("smtp_timeout 0.6 s", NOW + timedelta(minutes=1))
+    assert row.claimed_until is None
+    configure(server.port)
+    assert send_queued_mail(lambda: NOW + timedelta(minutes=1)) == 1
+
+
+@pytest.mark.django_db
+def test_a_mail_is_sent_when_the_server_has_taken_it_and_no_farewell_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(mail, "LETTER_SECONDS", 5)
+    queue()
+    with slow_server(0, says_farewell=False) as (port, taken):
+        configure(port)
+        began = time.monotonic()
+        assert send_queued_mail(lambda: NOW) == 1
+        assert time.monotonic() - began < 4
+    assert taken == ["taken"]
+
+
+def test_two_letters_that_take_all_their_time_end_before_the_task_does() -> None:
+    assert ROUND.total_seconds() + mail.LETTER_SECONDS < seconds_of("send_mail")
+
+
+@pytest.mark.django_db
+def test_a_round_begins_no_letter_when_its_time_is_over(server: MailBox) -> None:
+    configure(server.port)
+    for number in range(5):
+        queue(f"contact_lost:{number}")
+    moments = (NOW + number * timedelta(seconds=4) for number in itertools.count())
+    assert 0 < send_queued_mail(lambda: next(moments)) < 5
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "end", [TimeoutException("Task exceeded maximum timeout"), SystemExit(1), ValueError()]
+)
+def test_whatever_ends_a_sending_its_mail_is_put_off_and_fails_after_a_day(
+    monkeypatch: pytest.MonkeyPatch, end: BaseException
+) -> None:
+    def ended(letter: mail.Letter, server: mail.MailServer) -> None:
+        raise end
+
+    configure(free_port())
+    queue()
+    monkeypatch.setattr(mail, "send", ended)
+    name = type(end).__name__
+    for at, state in ((NOW, MailState.QUEUED), (NOW + timedelta(hours=25), MailState.FAILED)):
+        with pytest.raises(type(end)):
+            send_queued_mail(lambda moment=at: moment)  # type: ignore[misc]
+        row = OutgoingMail.objects.get()
+        assert (row.state, row.last_error, row.claimed_until) == (state, f"mail_broken_off {name}", None)
+        assert row.next_attempt_at > at
+    assert name in error_sentence(row.last_error)
+
+
 @pytest.mark.django_db
 def test_a_mail_that_the_server_refuses_does_not_hold_up_the_others(server: MailBox) -> None:
     configure(server.port)
@@ -231,6 +346,36 @@ def test_the_test_mail_says_what_the_server_refused() -> None:
     assert refused.value.code == "smtp_login"
     assert "127.0.0.1" in str(refused.value.detail)
     assert "tajne-haslo" not in repr(refused.value.data) + str(refused.value.detail)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("by", ["file", "page"])
+def test_a_mail_server_whose_certificate_is_of_the_companys_ca_is_trusted(
+    settings: Any, tmp_path: Path, by: str
+) -> None:
+    authority = trustme.CA()
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    with smtp_server(tls=tls) as box:
+        configure(box.port, smtp_security=MailSecurity.TLS)
+        with pytest.raises(Refused, match="smtp_tls"):
+            send_test_mail(NOW, COMMAND, "it@firma.example", "pl")
+        if by == "file":
+            authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+            settings.KEYMANAGER = dataclasses.replace(settings.KEYMANAGER, ca_file=tmp_path / "ca.pem")
+        else:
+            Configuration.objects.update(company_ca=authority.cert_pem.bytes().decode())
+        send_test_mail(NOW, COMMAND, "it@firma.example", "pl")
+        assert len(box.mails) == 1
+
+
+@pytest.mark.django_db
+def test_a_handshake_that_never_ends_ends_with_the_letters_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mail, "LETTER_SECONDS", 0.4)
+    with hanging_server() as port:
+        configure(port, smtp_security=MailSecurity.TLS)
+        with pytest.raises(Refused, match="smtp_timeout"):
+            send_test_mail(NOW, COMMAND, "it@firma.example", "pl")
 
 
 @pytest.mark.django_db

@@ -23,6 +23,7 @@ from licensing.models import (
     UsageQuarter,
     VirtualKey,
 )
+from licensing.operations import rollup, usage
 from licensing.operations.rollup import BEHIND, roll_up
 from licensing.operations.usage import QUARTER, day_of, start_of_day
 from tests.factories import KEY, NOW, OTHER_KEY, Portal, beat, give_back, make_client, module, request, take
@@ -290,6 +291,51 @@ def test_after_a_clock_that_was_ahead_the_time_is_rolled_up_anew(client: ErpClie
     assert RollUp.objects.get().until == NOW + timedelta(hours=3, minutes=45)
 
 
+def test_a_history_that_was_begun_while_the_clock_was_ahead_begins_when_that_is_corrected(
+    portal: Portal,
+) -> None:
+    roll_up(NOW + timedelta(days=365))
+    roll_up(NOW)
+    state = RollUp.objects.get()
+    assert state.since == state.until < NOW
+
+
+def test_the_first_day_of_a_module_is_noted_once_though_nobody_uses_it(
+    portal: Portal, client: ErpClient
+) -> None:
+    roll_up(NOW)
+    portal.accept(KEY, [module("HANDEL", 2), module("BI", 2), module("NEW", 3)])
+    for day in (3, 4, 5):
+        roll_up(NOW + timedelta(days=day))
+    found = UsageDay.objects.filter(module="NEW").values_list("day", "seats", "peak", "held_seconds")
+    assert list(found) == [(day_of(NOW), 3, 0, 0)]
+
+
+def test_no_more_rows_are_looked_back_at_than_a_task_can_bear(
+    client: ErpClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for hour in range(60):
+        lease = take(client, now=NOW + timedelta(hours=hour))
+        for minutes in (20, 40):
+            beat(client, lease, NOW + timedelta(hours=hour, minutes=minutes))
+        give_back(client, lease, NOW + timedelta(hours=hour + 1))
+    roll_up(NOW + timedelta(hours=48))
+    read: list[datetime] = []
+
+    def note(start: datetime, end: datetime) -> list[usage.Span]:
+        read.append(start)
+        return usage.read_spans(start, end)
+
+    monkeypatch.setattr(rollup, "read_spans", note)
+    roll_up(NOW + timedelta(hours=48, minutes=30))
+    monkeypatch.setattr(usage, "MOST_ROWS", 5)
+    roll_up(NOW + timedelta(hours=60))
+    today = start_of_day(day_of(NOW + timedelta(hours=48)))
+    assert read[:2] == [NOW, today - timedelta(hours=5)]
+    day = UsageDay.objects.get(module="HANDEL", key="", day=day_of(NOW) + timedelta(days=1))
+    assert (day.peak, day.held_seconds) == (1, 24 * 3600)
+
+
 def test_after_an_outage_it_catches_up_day_by_day(portal: Portal, client: ErpClient) -> None:
     use_for_days(portal, client, 4)
     roll_up(NOW + timedelta(days=5))
@@ -301,7 +347,7 @@ def test_a_lease_that_ended_without_anybody_noticing_counts_until_its_end(client
     lease = take(client)
     beat(client, lease, NOW + timedelta(minutes=10))
     roll_up(NOW + timedelta(hours=2))
-    assert UsageDay.objects.get(key="").held_seconds == 40 * 60
+    assert UsageDay.objects.get(key="", module="HANDEL").held_seconds == 40 * 60
 
 
 def test_seats_that_the_vendor_took_away_count_until_they_ended(portal: Portal, client: ErpClient) -> None:
@@ -361,7 +407,7 @@ def test_days_are_those_of_the_portals_time_zone(client: ErpClient) -> None:
     night = datetime(2026, 11, 24, 22, 50, tzinfo=NOW.tzinfo)  # ten minutes to midnight in Warsaw
     give_back(client, take(client, now=night), night + timedelta(minutes=20))
     roll_up(night + timedelta(hours=2))
-    assert dict(UsageDay.objects.values_list("day", "held_seconds")) == {
+    assert dict(UsageDay.objects.filter(module="HANDEL").values_list("day", "held_seconds")) == {
         date(2026, 11, 24): 600,
         date(2026, 11, 25): 600,
     }

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from licensing import logs
-from licensing.logs import LogFile, PlainFormatter, apply_level, without_secrets
+from licensing.logs import LogFile, PlainFormatter, apply_level
 from licensing.models import Configuration
+from licensing.operations.hiding import without_secrets
 from tests.portal_process import ROOT
 
 TOKEN = "km_" + "a1-_" * 11

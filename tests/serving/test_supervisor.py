@@ -1,5 +1,8 @@
 """Children are started again when they die or hang, and ended with all that they started."""
 
+import errno
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -10,8 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from licensing.serving import serve
 from licensing.serving import supervisor as supervising
-from licensing.serving.process_tree import kill_all
+from licensing.serving.process_tree import Descendants, kill_all
 from licensing.serving.supervisor import Child, Supervisor
 from tests.portal_process import ROOT, alive, wait_until
 
@@ -129,6 +133,128 @@ def test_nobody_is_blamed_while_nothing_is_known(
     began = time.monotonic()
     run_until(supervisor, lambda: time.monotonic() - began > 1.5)
     assert told == []
+
+
+def test_a_list_of_processes_that_cannot_be_made_ends_no_child(
+    supervisor: Supervisor, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervising, "HUNG_SECONDS", 0.6)
+    monkeypatch.setattr(supervising, "SIGNS_SECONDS", 0.1)
+    monkeypatch.setattr(Descendants, "note", fail_in("signs-of-life", Descendants.note))
+    supervisor.start(Child("worker", python("import time; time.sleep(60)"), sign_of_life=time.monotonic))
+    began = time.monotonic()
+    run_until(supervisor, lambda: time.monotonic() - began > 1.5)
+    assert told == []
+
+
+def test_what_goes_wrong_with_one_child_keeps_nobody_from_looking_after_the_others(
+    supervisor: Supervisor, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervising, "HUNG_SECONDS", 0.6)
+    monkeypatch.setattr(supervising, "SIGNS_SECONDS", 0.1)
+    for name in ("first", "second"):
+        supervisor.start(Child(name, python("import time; time.sleep(60)"), sign_of_life=time.monotonic))
+    first = supervisor._children[0]
+    monkeypatch.setattr(first, "look_for_signs", fail_in("signs-of-life", first.look_for_signs))
+    began = time.monotonic()
+    run_until(supervisor, lambda: time.monotonic() - began > 1.5)
+    assert not any(line.startswith("second") for line in told)
+    assert "first could not be looked after (RuntimeError('Set changed size during iteration'))" in told
+
+
+def fail_in(thread: str, well: Callable[..., None]) -> Callable[..., None]:
+    """Something that goes wrong in one thread and well in all others."""
+
+    def call(*arguments: object) -> None:
+        if threading.current_thread().name == thread:
+            raise RuntimeError("Set changed size during iteration")
+        well(*arguments)
+
+    return call
+
+
+def test_two_threads_may_note_the_same_descendants() -> None:
+    noted, failed, over = Descendants(os.getpid()), [], threading.Event()
+
+    def note() -> None:
+        while not over.is_set():
+            try:
+                noted.note()
+            except Exception as error:
+                failed.append(error)
+
+    threads = [threading.Thread(target=note) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for _ in range(10):
+        for started in [subprocess.Popen(["sleep", "0.1"]) for _ in range(3)]:
+            started.wait()
+    over.set()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+
+
+def test_a_child_that_the_system_cannot_start_is_tried_again_and_the_others_go_on(
+    supervisor: Supervisor, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supervisor.start(Child("web server", python("import time; time.sleep(60)")))
+    supervisor.start(Child("worker", python("raise SystemExit(1)")))
+    wait_until(supervisor._children[1].has_ended, 10)
+
+    def no_memory(*arguments: object) -> None:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(supervising, "ProcessTree", no_memory)
+        supervisor.look_after(2)
+    assert (
+        "worker could not be started ([Errno 12] Cannot allocate memory); starting it again in 1 s" in told[1]
+    )
+    assert not supervisor._children[0].has_ended()
+    supervisor.look_after(3)
+    assert "worker ended with status 1" in told[-1]
+
+
+def test_a_first_start_that_the_system_cannot_make_is_tried_again(
+    supervisor: Supervisor, told: list[str], tmp_path: Path
+) -> None:
+    missing = tmp_path / "missing"
+    supervisor.start(Child("worker", (str(missing),)))
+    assert "worker could not be started" in told[0]
+    missing.symlink_to("/bin/true")
+    supervisor.look_after(1.5)
+    assert "worker ended with status 0" in told[1]
+
+
+@pytest.mark.parametrize("step", ["ask_to_end", "kill"])
+def test_an_end_that_goes_wrong_with_one_child_leaves_none_of_the_others(
+    supervisor: Supervisor, told: list[str], monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    monkeypatch.setattr(supervising, "GRACE_SECONDS", 0.5)
+    for name in ("first", "second"):
+        supervisor.start(Child(name, python("import time; time.sleep(60)")))
+    first, second = supervisor._children
+    with monkeypatch.context() as broken:
+        broken.setattr(first, step, fail_in(threading.current_thread().name, print))
+        supervisor.end()
+    assert second.has_ended()
+    assert told[0].startswith("first could not be looked after")
+
+
+@pytest.mark.parametrize(("inherited", "stops"), [(signal.SIG_IGN, False), (signal.SIG_DFL, True)])
+def test_a_hang_up_that_nohup_has_ignored_does_not_stop_the_portal(
+    supervisor: Supervisor, inherited: signal.Handlers, stops: bool
+) -> None:
+    before = {name: signal.getsignal(name) for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    signal.signal(signal.SIGHUP, inherited)
+    try:
+        with serve._stopped_by_signals(supervisor):
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert supervisor.is_stopping is stops
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
 
 
 def test_the_end_leaves_no_process_however_stubborn(

@@ -2,16 +2,18 @@
 
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 import time_machine
 from django.urls import reverse
 
-from licensing.models import ErpClient, UsageDay
+from licensing.models import ErpClient, RollUp, UsageDay
 from licensing.operations.leases import checkout
 from licensing.operations.rollup import roll_up
-from licensing.operations.usage import day_of
+from licensing.operations.usage import day_of, start_of_day
+from licensing.operations.usage_history import By, Reach, reach, series
+from licensing.web.history import _point_line
 from tests.factories import KEY, NOW, OTHER_KEY, Portal, give_back, make_client, module, request, take
 
 from .visitors import Visitor, foreign_marks
@@ -21,6 +23,19 @@ from .visitors import Visitor, foreign_marks
 def client(portal: Portal) -> ErpClient:
     portal.accept(KEY, [module("HANDEL", 2), module("KASA", None), module("BI", 1)])
     return make_client("=ERP")
+
+
+def use_of_days(first: date, last: date) -> None:
+    """A seat of HANDEL was held day and night, and all of it was rolled up."""
+    RollUp.objects.create(
+        pk=1, since=start_of_day(date(2026, 1, 1)), until=start_of_day(last + timedelta(days=1))
+    )
+    for number in range((last - first).days + 1):
+        day = first + timedelta(days=number)
+        held = (start_of_day(day + timedelta(days=1)) - start_of_day(day)).total_seconds()
+        UsageDay.objects.create(
+            day=day, module="HANDEL", key="", seats=2, peak=1, held_seconds=held, full_seconds=0
+        )
 
 
 @pytest.fixture
@@ -178,6 +193,41 @@ def test_an_address_with_nonsense_shows_the_usual_period(used: ErpClient, viewer
         assert viewer.get("history_module", "HANDEL", **query).status_code == 200
 
 
+@pytest.mark.django_db
+def test_a_month_is_whole_though_the_period_begins_within_it() -> None:
+    use_of_days(date(2026, 9, 1), date(2026, 11, 23))
+    points = series("HANDEL", "", By.MONTH, date(2026, 9, 16), date(2026, 11, 23), reach())
+    assert [round(point.average, 3) for point in points] == [1, 1, 1]
+
+
+@pytest.mark.django_db
+def test_a_month_that_ends_after_the_period_is_divided_by_the_days_within() -> None:
+    use_of_days(date(2026, 9, 1), date(2026, 11, 23))
+    points = series("HANDEL", "", By.MONTH, date(2026, 9, 1), date(2026, 10, 10), reach())
+    assert [round(point.average, 3) for point in points] == [1, 1]
+
+
+def test_a_module_bought_today_is_not_one_that_was_not_used_for_long(portal: Portal, viewer: Visitor) -> None:
+    RollUp.objects.create(pk=1, since=NOW - timedelta(days=150), until=NOW - timedelta(days=1))
+    portal.accept(KEY, [module("HANDEL", 2)])
+    for _ in range(2):
+        with time_machine.travel(NOW, tick=False):
+            assert "not used for" not in viewer.reads("history")
+            assert cells(viewer, "history", show="30") == []
+        roll_up(NOW)
+
+
+@pytest.mark.django_db
+def test_each_of_the_two_hours_in_which_clocks_go_back_has_its_name_and_place() -> None:
+    day = date(2026, 10, 25)
+    rolled = Reach(start_of_day(day), start_of_day(day + timedelta(days=1)))
+    points = [_point_line(point, By.HOUR) for point in series("HANDEL", "", By.HOUR, day, day, rolled)]
+    assert len({point.label for point in points}) == len({point.at for point in points}) == 25
+    assert [point.at for point in points] == sorted(point.at for point in points)
+    hours = [point.label.split(", ")[1] for point in points[1:5]]
+    assert hours == ["01:00", "02:00 CEST", "02:00 CET", "03:00"]
+
+
 # --- how many do you need ----------------------------------------------------------------------------------
 
 
@@ -200,6 +250,11 @@ def test_needs_say_which_days_could_not_be_replayed(used: ErpClient, viewer: Vis
 
 def test_needs_of_a_module_without_use_say_so(used: ErpClient, viewer: Visitor) -> None:
     assert "The module was not used in this period" in viewer.reads("needs", "BI")
+
+
+def test_needs_as_csv_are_numbers_to_a_spreadsheet(used: ErpClient, viewer: Visitor) -> None:
+    rows = cells(viewer, "needs", "HANDEL")
+    assert [row[1] for row in rows][:3] == ["-2", "-1", "0"]
 
 
 # --- refusals ----------------------------------------------------------------------------------------------

@@ -113,6 +113,26 @@ def test_a_formula_as_a_users_name_is_no_formula_in_the_csv(portal: Portal, view
     assert "\n'=cmd|' /C calc'!A0;'@SUM(1);" in text.replace("\r\n", "\n")
 
 
+@pytest.mark.parametrize("query", ["Łukasz", "łukasz", "ŁUKASZ", "żak", "sz ż", "kasz"])
+def test_a_search_minds_no_case_in_polish_letters_either(portal: Portal, viewer: Visitor, query: str) -> None:
+    portal.accept(KEY, [module("HANDEL", 5)])
+    client = make_client("Źródło")
+    take(client, "HANDEL", user="Łukasz Żak")
+    take(client, "HANDEL", user="Ewa Lis")
+    text = viewer.get("leases", q=query, format="csv").content.decode("utf-8-sig")
+    assert ("Łukasz Żak" in text, "Ewa Lis" in text) == (True, False)
+    assert "Ewa Lis" in viewer.get("leases", q="źRÓD", format="csv").content.decode("utf-8-sig")
+    assert "Lis" not in viewer.get("leases", q="ł_kasz", format="csv").content.decode("utf-8-sig")
+
+
+@pytest.mark.parametrize("name", ["jan,=1+1", 'jan;"=1+1', "jan\n\t=1+1", "jan, @SUM(1)"])
+def test_a_formula_behind_what_may_end_a_cell_is_none(portal: Portal, viewer: Visitor, name: str) -> None:
+    portal.accept(KEY, [module("HANDEL", 5)])
+    take(make_client(), "HANDEL", user=name)
+    text = viewer.get("leases", format="csv").content.decode("utf-8-sig")
+    assert "'=1+1" in text or "'@SUM(1)" in text
+
+
 @pytest.mark.parametrize("first", range(0, len(SCRIPTS), 6))
 def test_what_a_program_sends_is_shown_as_text(first: int, portal: Portal, operator: Visitor) -> None:
     portal.accept(KEY, [module("HANDEL", None)])

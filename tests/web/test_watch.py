@@ -1,5 +1,6 @@
 """The pages that watch: contacts, testing the connection, mails, logs, the cluster's switch."""
 
+import os
 import uuid
 import zipfile
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from licensing.models import (
 )
 from licensing.operations import database
 from licensing.operations.actors import COMMAND
-from licensing.operations.log_pack import pack_logs
+from licensing.operations.log_pack import forget_old, pack_logs
 from licensing.operations.machine import machine
 from licensing.operations.queue_heartbeat import beat
 from tests.factories import KEY, NOW, OTHER_KEY, Portal, module
@@ -159,6 +160,35 @@ def test_logs_are_packed_listed_and_fetched(administrator: Visitor) -> None:
     with zipfile.ZipFile(BytesIO(content)) as archive:
         assert "versions.json" in archive.namelist()
     path.unlink()
+
+
+def test_what_a_process_printed_is_packed_without_secrets(portal: Portal) -> None:
+    printed = settings.KEYMANAGER.data / "logs" / "worker.out"
+    printed.parent.mkdir(exist_ok=True)
+    printed.write_bytes(b"OperationalError: password=KANAREK at postgresql://key:KANAREK@db/key \xff")
+    path = pack_logs(NOW, COMMAND)
+    with zipfile.ZipFile(path) as archive:
+        assert "KANAREK" not in archive.read("logs/worker.out").decode()
+        assert "OperationalError" in archive.read("logs/worker.out").decode()
+    path.unlink()
+    printed.unlink()
+
+
+def test_what_is_left_of_packing_is_forgotten_with_the_packs(portal: Portal) -> None:
+    def full(done: int, of: int) -> None:
+        raise OSError("No space left on device")
+
+    folder = settings.KEYMANAGER.data / "packs"
+    with pytest.raises(OSError, match="No space left"):
+        pack_logs(NOW, COMMAND, full)
+    assert list(folder.iterdir()) == []
+    draft = folder / ".keymanager-logs-20261124T080000.zip.4711"
+    draft.touch()
+    os.utime(draft, (NOW.timestamp(), NOW.timestamp()))
+    forget_old(NOW + timedelta(days=6))
+    assert draft.exists()
+    forget_old(NOW + timedelta(days=8))
+    assert not draft.exists()
 
 
 @pytest.mark.parametrize("name", ["keymanager.key", "..", "none.zip"])

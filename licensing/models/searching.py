@@ -1,0 +1,37 @@
+"""Searching text without regard to case, also in letters beyond ASCII, which SQLite alone does not fold."""
+
+from typing import Any
+
+from django.db.backends.signals import connection_created
+from django.db.models import CharField, JSONField, TextField
+from django.db.models.lookups import IContains
+
+FUNCTION = "keymanager_casefold"
+
+
+class FoldedIContains(IContains):
+    """`icontains` as PostgreSQL has it. What is ASCII goes the short way, by SQLite's own LIKE."""
+
+    def as_sqlite(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+        """Let SQLite ask the function that each of its connections is given."""
+        if not isinstance(self.rhs, str) or self.rhs.isascii():
+            sql, params = super().as_sql(compiler, connection)
+            return sql, list(params)
+        column, params = compiler.compile(self.lhs)
+        return f"INSTR({FUNCTION}({column}), %s) > 0", [*params, self.rhs.casefold()]
+
+
+def register() -> None:
+    """Let every search of the portal go this way."""
+    for field in (CharField, TextField, JSONField):
+        field.register_lookup(FoldedIContains)
+    connection_created.connect(_give_function, dispatch_uid=FUNCTION)
+
+
+def _give_function(connection: Any, **about: Any) -> None:
+    if connection.vendor == "sqlite":
+        connection.connection.create_function(FUNCTION, 1, _casefold, deterministic=True)
+
+
+def _casefold(text: str | None) -> str | None:
+    return None if text is None else str(text).casefold()
