@@ -73,6 +73,7 @@ PAGES = {
     "user-invite": "users/invite",
     "user-edit": "users/2/edit",
     "user-link": "users/2/link",
+    "user-factors": "users/2/factors",
     "password": "accounts/password/change/",
     "second-factor": "accounts/2fa/",
     "second-factor-app": "accounts/2fa/totp/activate/",
