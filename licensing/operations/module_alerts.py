@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from itertools import islice
 from math import ceil
 
 from django.utils.translation import get_language
@@ -98,9 +97,9 @@ def _tell_full(day: date, now: datetime, recipients: list[Recipient]) -> int:
     ):
         fact = f"seats_full:{code}:{day}"
         if fact not in told:
-            # By the text first, which the database can do: others may have been refused far more often.
-            named = refusals.filter(causes__icontains=code).order_by("-at").iterator()
-            refused = list(islice((row for row in named if code in row.causes), REFUSED_TOLD))
+            # Sought by the code as JSON has it: others may have been refused far more often.
+            named = refusals.filter(causes__icontains=f'"{code}"').order_by("-at")
+            refused = list(named[:REFUSED_TOLD])
             queued += queue_mail(now, fact, "seats_full", recipients, _letter_of_full(code, day, refused))
     return queued
 
