@@ -161,8 +161,8 @@ class Batches:
         for kind, found in _steps(cursor, calls, turnover, now, terms, stands):
             for place, outcome in zip(places[kind], found, strict=True):
                 outcomes[place] = outcome
-                if kind is Kind.CHECKOUT and self.recent is not None and isinstance(outcome, Checkout):
-                    self.recent.bring_up_to_date(outcome)
+            if kind is Kind.CHECKOUT and self.recent is not None:
+                self.recent.bring_up_to_date(found)
         return [Done(outcome, now) for outcome in outcomes]
 
     def _locked(self, cursor: CursorWrapper, calls: Calls) -> tuple[Terms, Turnover]:

@@ -94,10 +94,11 @@ class Recent:
         kept = self._kept.get(promise.lease_id)
         return kept is not None and promise.until < kept.limit
 
-    def bring_up_to_date(self, done: Checkout) -> None:
-        """A lease that is told again is told with the end that its last heartbeat was."""
-        if done.replayed:
-            done.make = partial(self._as_told, done.make)
+    def bring_up_to_date(self, outcomes: Sequence[object]) -> None:
+        """Leases that are told again are told with the ends that their last heartbeats were."""
+        for done in outcomes:
+            if isinstance(done, Checkout) and done.replayed:
+                done.make = partial(self._as_told, done.make)
 
     def _as_told(self, make: Callable[[], HeldLease]) -> HeldLease:
         lease = make()
