@@ -15,8 +15,7 @@ from django.db.backends.utils import CursorWrapper
 from licensing.operations.errors import Refused
 from licensing.operations.heartbeat import run_heartbeat, run_look, write_promises
 from licensing.operations.lease_values import Checkout, HeldLease, Promise
-from licensing.operations.sets import ask
-from licensing.operations.terms import Terms, read_terms
+from licensing.operations.terms import Terms, ask_version, read_terms
 from licensing.operations.transactions import in_transaction
 from licensing.operations.turnover import Turnover
 from licensing.operations.verdicts import reckon
@@ -181,13 +180,11 @@ class Batches:
                 turnover.ask(self._clock())
             locked = turnover.lock(self._clock)
             # After the locks: what was changed while they were waited for counts.
-            version = ask(cursor, "SELECT version FROM licensing_installation WHERE id = 1", ())
+            version = ask_version(cursor)
             if is_first:
                 turnover.ask_free()
             locked()
-            rows = version()
-            # Without an installation nothing is granted.
-            if (rows[0][0] == terms.version) if rows else not terms.keys:
+            if version() == terms.version:
                 return terms, turnover
             terms = self._read_terms()
 

@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING, Any
 from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
-from django.db.transaction import TransactionManagementError
 
 from licensing.operations.sets import Row, Rows
 from licensing.operations.transactions import plain
 
-from .open_transaction import refuse_broken, within_block
+from .open_transaction import broken, refuse_broken, within_block
 
 if TYPE_CHECKING:
     from .pipeline import Answer
@@ -151,7 +150,7 @@ def _pipelined(database: BaseDatabaseWrapper, sent: Callable[[], None]) -> Itera
                 cursor.pipeline.end_settling()
             # PostgreSQL rolls back without a word of error where one within the block was passed over.
             if end.tag != "COMMIT":
-                raise TransactionManagementError("an error within the block was passed over")
+                raise broken()
 
 
 @lru_cache(maxsize=128)

@@ -44,7 +44,12 @@ def refuse_broken(database: BaseDatabaseWrapper) -> None:
         TransactionManagementError: an error within the block was passed over; nothing of it may be kept.
     """
     if database.needs_rollback:
-        raise TransactionManagementError("an error within the block was passed over")
+        raise broken()
+
+
+def broken() -> TransactionManagementError:
+    """Something within a block failed, and whoever asked for it went on."""
+    return TransactionManagementError("an error within the block was passed over")
 
 
 class OpenTransaction:

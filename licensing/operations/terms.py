@@ -81,12 +81,22 @@ def ask_whether_in_force(cursor: CursorWrapper, terms: Terms) -> Callable[[], No
     """
     if not words_of(cursor).for_update:
         return lambda: None
-    version = ask(cursor, "SELECT version FROM licensing_installation WHERE id = 1", ())
+    version = ask_version(cursor)
 
     def read() -> None:
-        rows = version()
-        if (rows[0][0] if rows else 0) != terms.version:
+        if version() != terms.version:
             raise Overtaken
+
+    return read
+
+
+def ask_version(cursor: CursorWrapper) -> Callable[[], int]:
+    """Ask for the version of the terms in force (`Terms.version`); 0 without an installation."""
+    rows = ask(cursor, "SELECT version FROM licensing_installation WHERE id = 1", ())
+
+    def read() -> int:
+        found = rows()
+        return int(found[0][0]) if found else 0
 
     return read
 
