@@ -10,7 +10,7 @@ from django.db.backends.utils import CursorWrapper
 
 from .endings import AT_ONCE, Overdue, ask_overdue, lock_and_end
 from .errors import Refused
-from .lease_ids import REMEMBERED, Ids, ids_of_keys, new_ids, period_of
+from .lease_ids import REMEMBERED, Stem, day_of, id_on, new_stems, stems_of_keys
 from .lease_rows import (
     Claim,
     LeaseRow,
@@ -51,6 +51,7 @@ class Checkouts:
         counts = Counter(code for request in requests for code in (*request.modules, *request.optional))
         self._offers, self._demand = _offers_of(counts, terms), max(counts.values(), default=0)
         self._numbers = ask_row_numbers(cursor, len(requests))
+        self._stems = _stems_of(requests)
         self._ask_known(now)
 
     def ask_free(self) -> None:
@@ -60,16 +61,16 @@ class Checkouts:
 
     def carry_out(self, now: datetime) -> list[Outcome]:
         """Give each request its lease, or say why not; what was given back to `changes` can be given out."""
-        if now - self._asked_at > SOON or period_of(now) != period_of(self._asked_at):
+        if now - self._asked_at > SOON:
             # The locks were long in coming: more is overdue.
             self._ask_known(now)
             self.ask_free()
         if found := self._overdue():
             self._end(found, now)
         stock, known = self._stock(self._changes), self._known()
-        batch = _Batch(self._terms, now, stock, self._changes, self._numbers(), known)
-        for request, ids in zip(self._requests, self._ids, strict=True):
-            batch.carry_out(request, ids)
+        batch = _Batch(self._terms, now, stock, self._changes, self._numbers(), known, day_of(now))
+        for request, stem in zip(self._requests, self._stems, strict=True):
+            batch.carry_out(request, stem)
         batch.store(self._cursor)
         return batch.outcomes
 
@@ -98,10 +99,10 @@ class Checkouts:
 
     def _ask_known(self, now: datetime) -> None:
         """Ask for the leases that were given for the requests' keys."""
-        self._asked_at, self._ids = now, _ids_for(self._requests, now)
-        of_keys = zip(self._requests, self._ids, strict=True)
-        ids = [one for request, all_ids in of_keys if request.idempotency_key is not None for one in all_ids]
-        self._known = ask_repeated(self._cursor, ids)
+        self._asked_at = now
+        of_keys = zip(self._requests, self._stems, strict=True)
+        stems = [stem[0] for request, stem in of_keys if request.idempotency_key is not None]
+        self._known = ask_repeated(self._cursor, stems, now)
 
     def _ask_stock(self) -> None:
         self._stock = ask_stock(self._cursor, self._offers, self._demand)
@@ -116,12 +117,12 @@ def _offers_of(codes: Iterable[str], terms: Terms) -> list[Offer]:
     return [offer for code in codes for offer in terms.offers.get(code, ())]
 
 
-def _ids_for(requests: Sequence[CheckoutRequest], now: datetime) -> list[Ids]:
-    """Of each request the id that its lease gets, and those that it may have got at another time."""
+def _stems_of(requests: Sequence[CheckoutRequest]) -> list[Stem]:
+    """Of each request what its lease's id is made of."""
     keys = [(r.client_id, r.idempotency_key) for r in requests if r.idempotency_key is not None]
-    of_keys = iter(ids_of_keys(keys, now))
-    drawn = iter(new_ids(len(requests) - len(keys)))
-    return [next(of_keys) if r.idempotency_key is not None else (next(drawn),) for r in requests]
+    of_keys = iter(stems_of_keys(keys))
+    drawn = iter(new_stems(len(requests) - len(keys)))
+    return [next(drawn if r.idempotency_key is None else of_keys) for r in requests]
 
 
 @dataclass(slots=True)
@@ -135,30 +136,23 @@ class _Batch:
     # Of rows of new leases; what is left over is never used.
     row_numbers: list[int]
     repeated: Repeated
+    day: int
     outcomes: list[Outcome] = field(default_factory=list)
     given: list[tuple[CheckoutRequest, int, LeaseRow]] = field(default_factory=list)
     refused: list[tuple[CheckoutRequest, Refusal]] = field(default_factory=list)
     full: list[tuple[int, Refusal]] = field(default_factory=list)
 
-    def carry_out(self, request: CheckoutRequest, ids: Ids) -> None:
+    def carry_out(self, request: CheckoutRequest, stem: Stem) -> None:
         """Judge one request and note what is to be written for it."""
-        known = self._known(ids) if self.repeated else None
-        if known is not None:
+        known = self.repeated.get(stem[0])
+        if known is not None and known[0].taken_at > self.now - REMEMBERED:
             self._repeat(request, *known)
             return
         picked = self._pick_all(request)
         if isinstance(picked, Refusal):
             self._refuse(request, picked)
         else:
-            self._give(request, picked, ids[0])
-
-    def _known(self, ids: Ids) -> tuple[LeaseRow, str] | None:
-        """The lease that was given for the request's key; one from 24 h ago is forgotten."""
-        for lease_id in ids:
-            known = self.repeated.get(lease_id)
-            if known is not None and known[0].taken_at > self.now - REMEMBERED:
-                return known
-        return None
+            self._give(request, picked, stem)
 
     def _repeat(self, request: CheckoutRequest, row: LeaseRow, body: str) -> None:
         if body != request.body_sha256:
@@ -219,7 +213,7 @@ class _Batch:
         stock = self.stock.get(offer.place)
         return None if stock is not None and stock.left > 0 else "no_free_seat"
 
-    def _give(self, request: CheckoutRequest, picked: list[Offer], lease_id: str) -> None:
+    def _give(self, request: CheckoutRequest, picked: list[Offer], stem: Stem) -> None:
         not_taken = []
         for code in request.optional:
             offer = self._pick(request, code)
@@ -228,6 +222,7 @@ class _Batch:
             else:
                 picked.append(offer)
         row_number = self.row_numbers[len(self.given)]
+        lease_id = id_on(stem, self.day)
         claims = tuple([self._take(offer, row_number) for offer in picked])
         limit = min([offer.ends_at for offer in picked])
         expires_at = min(self.now + self.terms.inactivity, limit)
@@ -237,7 +232,7 @@ class _Batch:
         )  # fmt: skip
         self.given.append((request, row_number, row))
         if request.idempotency_key is not None:
-            self.repeated[lease_id] = (row, request.body_sha256)
+            self.repeated[stem[0]] = (row, request.body_sha256)
         self.outcomes.append(Checkout(partial(held_lease, row, self.terms, self.now), replayed=False))
 
     def _take(self, offer: Offer, row_number: int) -> Claim:

@@ -10,6 +10,7 @@ from django.db.backends.utils import CursorWrapper
 from licensing.protocol.errors import MalformedMessage
 from licensing.protocol.times import format_instant, parse_instant
 
+from .lease_ids import REMEMBERED, STEM_DIGITS
 from .lease_values import HeldLease, HeldModule, id_of
 from .sets import Words, ask, words_of
 from .terms import Terms
@@ -93,7 +94,7 @@ def _by_itself(reason: str) -> str:
     return reason if reason in ENDS_BY_ITSELF else "expired"
 
 
-# By id: a lease that was given for an idempotency key, and the hash of its body.
+# By the stem of its ids: the last lease that was given for an idempotency key, and the hash of its body.
 Repeated = dict[str, tuple[LeaseRow, str]]
 
 
@@ -102,22 +103,31 @@ def ask_row_numbers(cursor: CursorWrapper, count: int) -> Callable[[], list[int]
     return words_of(cursor).ask_numbers(cursor, "licensing_lease", "row_number", count)
 
 
-def ask_repeated(cursor: CursorWrapper, ids: Collection[str]) -> Callable[[], Repeated]:
-    """Those leases of these ids that there are."""
-    if not ids:
+def ask_repeated(cursor: CursorWrapper, stems: Collection[str], now: datetime) -> Callable[[], Repeated]:
+    """Of the leases whose ids begin with these digits (`lease_ids.Stem`) those that are remembered at `now`.
+
+    Portal time may have been set back since one was given; of one that seems to come from after tomorrow
+    nobody knows when that was.
+    """
+    if not stems:
         return dict
     words = words_of(cursor)
+    first, last = (words.as_id(f"k.stem || '{digit * (32 - STEM_DIGITS)}'") for digit in "0f")
     rows = ask(
         cursor,
-        f"SELECT {_COLUMNS}, l.body_sha256 FROM licensing_lease l WHERE l.id IN {words.among('id')}",  # noqa: S608
-        [words.members(ids)],
+        f"SELECT {_COLUMNS}, l.body_sha256 FROM {words.column('k', 'stem', 'text')}"  # noqa: S608
+        f" JOIN licensing_lease l ON l.id BETWEEN {first} AND {last} AND l.taken_at > %s AND l.taken_at < %s",
+        [words.members(stems), words.instant(now - REMEMBERED), words.instant(now + REMEMBERED)],
     )
 
     def read() -> Repeated:
-        found = {}
+        found: Repeated = {}
         for *values, body in rows():
             row = _read(words, values)
-            found[row.id] = (row, body)
+            stem = row.id[:STEM_DIGITS]
+            known = found.get(stem)
+            if known is None or known[0].taken_at < row.taken_at:
+                found[stem] = (row, body)
         return found
 
     return read

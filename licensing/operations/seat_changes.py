@@ -145,10 +145,11 @@ def ask_holdings(cursor: CursorWrapper, ids: Iterable[str]) -> Callable[[], dict
     words = words_of(cursor)
     rows = ask(
         cursor,
-        f"SELECT l.id, l.row_number, l.client_id, l.ended_at, l.{LIVE}, {_SEAT} FROM licensing_lease l"  # noqa: S608
-        f" LEFT JOIN licensing_seat s ON s.lease_id = l.row_number LEFT {_MODULE}"
-        f" WHERE l.id IN {words.among('id')}",
-        [words.members(ids)],
+        f"SELECT l.id, l.row_number, l.client_id, l.ended_at, l.{LIVE}, {_SEAT}"  # noqa: S608
+        f" FROM {words.column('k', 'id', 'id')} JOIN licensing_lease l ON l.id = k.id"
+        f" LEFT JOIN licensing_seat s ON s.lease_id = l.row_number LEFT {_MODULE}",
+        # Each once, or a holding would have each of its seats twice.
+        [words.members(dict.fromkeys(ids))],
     )
 
     def read() -> dict[str, Holding]:
