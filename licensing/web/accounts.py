@@ -1,5 +1,6 @@
 """Logging in: who gets an account, the first run, invitations."""
 
+import unicodedata
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
@@ -57,6 +58,15 @@ class ClosedAccountAdapter(DefaultAccountAdapter):
         if getattr(user, "from_directory", False):
             return [way for way in ways if way["id"] == "reauthenticate"]
         return ways
+
+    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
+        """Whose failures are counted together.
+
+        By whatever host and port the portal is called, and however the name is spelled: directories find
+        jan by Ｊａｎ and Ján too, and each spelling would have attempts of its own.
+        """
+        name = unicodedata.normalize("NFKD", credentials.get("username", "")).casefold()
+        return "".join(sign for sign in name if sign.isalnum() or sign in "@.+-_")
 
     def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
         """Say so where it was not the password."""
