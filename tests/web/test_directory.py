@@ -171,6 +171,22 @@ def test_an_administrator_switches_a_user_of_the_directory_off_and_changes_nothi
     assert not is_in(client)
 
 
+@pytest.mark.parametrize("mail", ["jan@intranet", "Jan Kowalski", f"{'jan' * 90}@firma.example"])
+def test_a_user_without_a_proper_mail_address_in_the_directory_is_switched_off_too(
+    mail: str, slapd: Slapd
+) -> None:
+    slapd.change(dn_of("jan"), {"mail": [(ldap3.MODIFY_REPLACE, [mail])]})
+    try:
+        log_in("jan")
+    finally:
+        slapd.change(dn_of("jan"), {"mail": [(ldap3.MODIFY_REPLACE, [])]})
+    jan = User.objects.get(username="jan")
+    admin, _page = log_in("ewa")
+    admin.post(reverse("user_edit", args=[jan.pk]), {"role": "operator"})
+    jan.refresh_from_db()
+    assert not jan.is_active
+
+
 def test_a_user_of_the_directory_has_no_password_here_to_change() -> None:
     client, page = log_in("ewa")
     assert "Change password" not in words(page)
