@@ -29,7 +29,7 @@ def directory_log_in(now: datetime, directory: Directory, username: str, passwor
     Raises:
         Refused: `directory_unreachable`, `directory_no_group`, `user_inactive`, `username_taken`.
     """
-    name = username.strip()
+    name = User.normalize_username(username.strip())
     if User.objects.filter(username__iexact=name, from_directory=False).exists():
         return None
     try:

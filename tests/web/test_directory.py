@@ -127,11 +127,19 @@ def test_while_the_directory_is_away_the_portals_own_accounts_log_in(slapd: Slap
     assert is_in(log_in("admin", OWN_PASSWORD)[0])
 
 
-def test_a_name_of_the_portals_own_is_never_asked_of_the_directory() -> None:
-    logged_in(Role.VIEWER, "Ewa")
-    assert not is_in(log_in("ewa")[0])
-    assert is_in(log_in("Ewa", OWN_PASSWORD)[0])
+@pytest.mark.parametrize(("own", "in_the_directory"), [("Ewa", "ewa"), ("Zenon.ODSZEDŁ", "zenon.odszedł")])
+def test_a_name_of_the_portals_own_is_never_asked_of_the_directory(own: str, in_the_directory: str) -> None:
+    logged_in(Role.VIEWER, own)
+    assert not is_in(log_in(in_the_directory)[0])
+    for name in (own, in_the_directory):
+        assert is_in(log_in(name, OWN_PASSWORD)[0])
     assert not User.objects.filter(from_directory=True).exists()
+
+
+def test_a_name_of_the_portals_own_in_other_letters_is_not_asked_for_either() -> None:
+    logged_in(Role.VIEWER, "Ewa")
+    _client, page = log_in("ｅｗａ")
+    assert "The username and/or password you specified are not correct." in words(page)
 
 
 def test_a_name_that_would_pass_for_a_filter_lets_nobody_in() -> None:
