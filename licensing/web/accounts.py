@@ -5,6 +5,7 @@ from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.views import LoginView, PasswordChangeView
+from allauth.core import context
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from django import forms
@@ -17,6 +18,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.decorators import method_decorator
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
@@ -51,6 +53,11 @@ class ClosedAccountAdapter(DefaultAccountAdapter):
         if isinstance(user, User) and Role(user.role).may(Role.ADMINISTRATOR) and needs_first_steps():
             return reverse("first_steps")
         return reverse("modules")
+
+    def is_safe_url(self, url: str) -> bool:
+        """Whether a log-in may lead there: within this portal, as it was called now."""
+        request = context.request
+        return bool(url_has_allowed_host_and_scheme(url, {request.get_host()}, request.is_secure()))
 
     def get_reauthentication_methods(self, user: AbstractBaseUser | AnonymousUser) -> list[dict[str, Any]]:
         """How somebody may confirm that it is he: of the company's directory only by asking it."""
