@@ -38,3 +38,10 @@ def test_an_account_has_few_attempts_however_its_name_is_spelled(as_spelled: str
 def test_another_name_has_attempts_of_its_own(viewer: Visitor) -> None:
     told = [failed("jan", number) for number in range(MOST)]
     assert heard([*told, failed("janek", MOST), failed("łan", MOST + 1)]) == MOST + 2
+
+
+def test_wrong_log_ins_of_other_names_make_none_forgotten(viewer: Visitor) -> None:
+    told = [failed("jan", number) for number in range(MOST)]
+    for number in range(120):
+        failed(f"somebody{number}", MOST + number)
+    assert heard([*told, failed("jan", 999)]) == MOST
