@@ -69,3 +69,15 @@ def test_a_log_in_leads_to_this_portal_alone(elsewhere: str, viewer: Visitor, se
 def test_a_log_in_leads_to_the_page_that_was_wanted(viewer: Visitor) -> None:
     given = {"login": viewer.user.username, "password": PASSWORD, "next": "/events?q=jan"}
     assert Client().post(reverse("account_login"), given)["Location"] == "/events?q=jan"
+
+
+@pytest.mark.parametrize(
+    ("address", "host", "status"), [("/", "evil.example", 400), ("/none", "testserver", 404)]
+)
+def test_a_page_that_says_what_is_wrong_runs_nothing_and_stands_in_no_frame(
+    address: str, host: str, status: int, viewer: Visitor
+) -> None:
+    page = viewer.client.get(address, headers={"host": host})
+    assert page.status_code == status
+    assert "default-src 'none'" in page["Content-Security-Policy"]
+    assert page["X-Frame-Options"] == "DENY"
