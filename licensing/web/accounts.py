@@ -70,8 +70,11 @@ class ClosedAccountAdapter(DefaultAccountAdapter):
         """Whose failures are counted together.
 
         By whatever host and port the portal is called, and however the name is spelled: directories find
-        jan by Ｊａｎ and Ján too, and each spelling would have attempts of its own.
+        jan by Ｊａｎ and Ján too, and each spelling would have attempts of its own. Whoever is logged in and
+        confirms that it is he is no stranger, so that none can keep him from it.
         """
+        if request.user.is_authenticated:
+            return f"{request.user.pk} confirms"
         name = unicodedata.normalize("NFKD", credentials.get("username", "")).casefold()
         return "".join(sign for sign in name if sign.isalnum() or sign in "@.+-_")
 

@@ -1,12 +1,16 @@
 """How often passwords may be guessed."""
 
 from collections.abc import Iterable
+from datetime import timedelta
 
 import pytest
+import time_machine
 from django.test import Client
 from django.urls import reverse
 
-from .visitors import Visitor, words
+from tests.factories import NOW
+
+from .visitors import PASSWORD, Visitor, words
 
 MOST = 5
 
@@ -45,3 +49,17 @@ def test_wrong_log_ins_of_other_names_make_none_forgotten(viewer: Visitor) -> No
     for number in range(120):
         failed(f"somebody{number}", MOST + number)
     assert heard([*told, failed("jan", 999)]) == MOST
+
+
+def test_a_stranger_keeps_nobody_from_confirming_that_it_is_he(administrator: Visitor) -> None:
+    assert heard(failed(administrator.user.username, number) for number in range(MOST + 1)) == MOST
+    with time_machine.travel(NOW + timedelta(minutes=20), tick=False):
+        for number in range(MOST):
+            failed(administrator.user.username, number)
+        administrator.post("account_reauthenticate", password=PASSWORD)
+        assert administrator.get("user_invite").status_code == 200
+
+
+def test_a_confirmation_has_few_attempts_too(administrator: Visitor) -> None:
+    told = [words(administrator.post("account_reauthenticate", password="wrong")) for _ in range(MOST + 1)]
+    assert heard(told) == MOST
