@@ -52,6 +52,14 @@ def test_a_page_of_something_with_a_nul_is_not_there(address: str, administrator
     assert administrator.client.get(address).status_code == 404
 
 
+@pytest.mark.parametrize("name", ["sessionid", "csrftoken", "messages", "django_language"])
+def test_a_cookie_with_a_nul_is_none(name: str, viewer: Visitor) -> None:
+    client = Client(headers={"cookie": f'{name}="12345678\\000"'})
+    assert client.get(reverse("modules")).status_code == 302
+    given = {"login": viewer.user.username, "password": PASSWORD}
+    assert client.post(reverse("account_login"), given)["Location"] == reverse("modules")
+
+
 @pytest.mark.parametrize(
     "elsewhere",
     ["http://[::1", "http://[x]/", "//evil.example", "https://other.firma.example/", "http://127.0.0.1/"],
