@@ -6,6 +6,7 @@ from typing import Any
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.views import LoginView, PasswordChangeView
 from allauth.core import context
+from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from django import forms
@@ -40,6 +41,9 @@ from .directory import refuse_with_reason
 from .first_steps import needs_first_steps
 from .forms import PageForm
 
+# In the session of a log-in that waits for the second factor.
+BEGAN_WITH = "log_in_began_with"
+
 
 class ClosedAccountAdapter(DefaultAccountAdapter):
     """Nobody signs up by himself."""
@@ -53,6 +57,19 @@ class ClosedAccountAdapter(DefaultAccountAdapter):
         if isinstance(user, User) and Role(user.role).may(Role.ADMINISTRATOR) and needs_first_steps():
             return reverse("first_steps")
         return reverse("modules")
+
+    def pre_login(self, request: HttpRequest, user: Any, **about: Any) -> HttpResponse | None:
+        """Note with which password a log-in began: it must be the same when the second factor is given."""
+        request.session[BEGAN_WITH] = user.get_session_auth_hash()
+        response: HttpResponse | None = super().pre_login(request, user, **about)
+        return response
+
+    def login(self, request: HttpRequest, user: Any) -> None:
+        """Log in; whoever got a new password meanwhile begins anew."""
+        if request.session.pop(BEGAN_WITH, None) != user.get_session_auth_hash():
+            request.session.flush()
+            raise ImmediateHttpResponse(redirect("account_login"))
+        super().login(request, user)
 
     def is_safe_url(self, url: str) -> bool:
         """Whether a log-in may lead there: within this portal, as it was called now."""
