@@ -31,6 +31,11 @@ class PasskeyLoginForm(LoginWebAuthnForm):
                 _("Accounts of the company directory log in with its password; the passkey comes after it."),
                 code="directory_user",
             )
+        if not passkey.wrap().is_passwordless:
+            raise forms.ValidationError(
+                _("This passkey is a second factor: log in with your password, it comes after it."),
+                code="second_factor",
+            )
         return passkey
 
 
@@ -41,3 +46,11 @@ class AddPasskeyForm(AddWebAuthnForm):
         super().__init__(*args, **kwargs)
         if self.user.from_directory:
             del self.fields["passwordless"]
+
+    def clean(self) -> dict[str, Any]:
+        """Keep with the passkey what was chosen; the browser tells what the device can, whatever was."""
+        cleaned: dict[str, Any] = super().clean()
+        if cleaned.get("credential"):
+            chosen = {"credProps": {"rk": cleaned.get("passwordless", False)}}
+            cleaned["credential"] |= {"clientExtensionResults": chosen}
+        return cleaned

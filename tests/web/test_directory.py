@@ -241,7 +241,7 @@ def test_a_second_factor_is_asked_for_after_the_directorys_password() -> None:
 
 
 def give_passkey(name: str) -> Authenticator:
-    data = {"name": "key", "credential": {}, "passwordless": True}
+    data = {"name": "key", "credential": {"clientExtensionResults": {"credProps": {"rk": True}}}}
     return Authenticator.objects.create(user=User.objects.get(username=name), type="webauthn", data=data)
 
 
