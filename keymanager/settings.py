@@ -57,6 +57,9 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "licensing.front.trust.FrontMiddleware",
     "licensing.api.middleware.ApiMiddleware",
+    # Around all that may fail, so that what is said then is bound as well.
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     # Long lists become a tenth; Django hides the lengths that tell secrets (BREACH).
@@ -69,8 +72,6 @@ MIDDLEWARE = [
     # Every page asks for a log-in unless it says otherwise.
     "licensing.web.entrance.EntranceMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "csp.middleware.CSPMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "licensing.web.entrance.ConfirmationMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -234,4 +235,11 @@ Q_CLUSTER = {
     "label": "worker",
     "cache": "default",
 }
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        # It counts wrong log-ins. From the usual 300 a guesser pushes his own out by those of other names;
+        # so many as this nobody makes in the five minutes for which they count.
+        "OPTIONS": {"MAX_ENTRIES": 20_000},
+    }
+}

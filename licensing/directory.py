@@ -4,6 +4,7 @@ The password goes over TLS alone, with the server's certificate and name checked
 ldap3 is an extra (requirements-ldap.txt) and is imported only where a directory is asked.
 """
 
+import re
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -152,8 +153,9 @@ class Directory:
         from ldap3 import BASE
         from ldap3.utils.conv import escape_filter_chars
 
-        member = self.member_filter.replace("{dn}", escape_filter_chars(dn))
-        member = member.replace("{user}", escape_filter_chars(username))
+        # At once: a DN may have `{user}` in it.
+        person = {"{dn}": escape_filter_chars(dn), "{user}": escape_filter_chars(username)}
+        member = re.sub(r"\{dn\}|\{user\}", lambda found: person[found[0]], self.member_filter)
         for name, group in self.groups.items():
             portal.search(group, member, search_scope=BASE, attributes=["1.1"])
             # A group that is not there has nobody in it.

@@ -167,9 +167,17 @@ class Slapd:
 
     def change(self, dn: str, changes: dict[str, Any]) -> None:
         """Change an entry, as the company's administrator does."""
-        server = ldap3.Server("localhost", self.ports[1], use_ssl=True, get_info=ldap3.NONE)
-        with ldap3.Connection(server, ROOT, ROOT_PASSWORD) as root:
+        with self._as_root() as root:
             assert root.modify(dn, changes), root.result
+
+    def rename(self, dn: str, cn: str) -> None:
+        """Give a person another DN, as the company's administrator does."""
+        with self._as_root() as root:
+            assert root.modify_dn(dn, f"cn={cn}"), root.result
+
+    def _as_root(self) -> ldap3.Connection:
+        server = ldap3.Server("localhost", self.ports[1], use_ssl=True, get_info=ldap3.NONE)
+        return ldap3.Connection(server, ROOT, ROOT_PASSWORD)
 
     def settings(self, **others: str) -> dict[str, str]:
         """The settings of a deployment that asks this directory."""

@@ -149,5 +149,9 @@ def passed_on(
 
 
 def address_of(client: str) -> str:
-    """The address of `address:port`."""
-    return client.rpartition(":")[0].strip("[]")
+    """The address of `address:port`.
+
+    Who comes by IPv4 has its own, also where the port hears both: written as IPv6 all of them would be of one
+    network, and be counted as one where attempts are.
+    """
+    return client.rpartition(":")[0].strip("[]").removeprefix("::ffff:")

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.db.backends.signals import connection_created
 from django.db.models import CharField, JSONField, TextField
-from django.db.models.lookups import IContains
+from django.db.models.lookups import IContains, IExact
 
 FUNCTION = "keymanager_casefold"
 
@@ -21,10 +21,24 @@ class FoldedIContains(IContains):
         return f"INSTR({FUNCTION}({column}), %s) > 0", [*params, self.rhs.casefold()]
 
 
+class FoldedIExact(IExact):
+    """`iexact` likewise, or Łukasz and łukasz could be two accounts."""
+
+    def as_sqlite(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+        """As `FoldedIContains`."""
+        if not isinstance(self.rhs, str) or self.rhs.isascii():
+            sql, params = super().as_sql(compiler, connection)
+            return sql, list(params)
+        column, params = compiler.compile(self.lhs)
+        return f"{FUNCTION}({column}) = %s", [*params, self.rhs.casefold()]
+
+
 def register() -> None:
     """Let every search of the portal go this way."""
     for field in (CharField, TextField, JSONField):
         field.register_lookup(FoldedIContains)
+    for field in (CharField, TextField):
+        field.register_lookup(FoldedIExact)
     connection_created.connect(_give_function, dispatch_uid=FUNCTION)
 
 

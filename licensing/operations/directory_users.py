@@ -29,7 +29,7 @@ def directory_log_in(now: datetime, directory: Directory, username: str, passwor
     Raises:
         Refused: `directory_unreachable`, `directory_no_group`, `user_inactive`, `username_taken`.
     """
-    name = username.strip()
+    name = User.normalize_username(username.strip())
     if User.objects.filter(username__iexact=name, from_directory=False).exists():
         return None
     try:
@@ -70,7 +70,7 @@ def _brought_up(now: datetime, person: Person, role: Role) -> User:
     if not user.is_active:
         raise Refused("user_inactive", _("An administrator has switched this account off."))
     before = {"role": user.role, "email": user.email}
-    user.role, user.email = role, person.email[:254]
+    user.role, user.email = role, _email(person)
     after = {"role": user.role, "email": user.email}
     if after != before:
         user.save(update_fields=list(after))
@@ -79,7 +79,7 @@ def _brought_up(now: datetime, person: Person, role: Role) -> User:
 
 
 def _new(now: datetime, person: Person, role: Role) -> User:
-    user = User(username=person.username, email=person.email[:254], role=role, from_directory=True)
+    user = User(username=person.username, email=_email(person), role=role, from_directory=True)
     user.set_unusable_password()
     try:
         user.clean_fields(exclude=("password", "email"))
@@ -106,6 +106,15 @@ def _shut_out(now: datetime, person: Person) -> None:
         user.save(update_fields=["role", "password"])
         Authenticator.objects.filter(user=user).delete()
         record("user_left_directory_groups", now, PORTAL, user.username)
+
+
+def _email(person: Person) -> str:
+    """The mail address that the directory tells; what is none is left out: no page would save it again."""
+    try:
+        email: str = User._meta.get_field("email").clean(person.email, None)
+    except ValidationError:
+        return ""
+    return email
 
 
 def _account(person: Person) -> User | None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
@@ -176,7 +177,15 @@ def change_user(
         if after == before:
             return
         user.save(update_fields=list(after))
+        if user.is_active != before["is_active"]:
+            _end_sessions(user)
         record("user_changed", now, actor, user.username, before=before, after=after)
+
+
+def _end_sessions(user: User) -> None:
+    """Log the user out everywhere: what is merely not let in would go on as soon as he may log in again."""
+    for session in UserSession.objects.filter(user=user):
+        session.end()
 
 
 def _new_user(actor: Actor, username: str, role: Role, email: str) -> User:

@@ -107,8 +107,16 @@ def _stamp() -> str:
     return digest.hexdigest()
 
 
-def guard_key_file(path: Path, tell: Tell) -> None:
-    """Take the key file from everybody but its owner; where that fails, tell who has to do it.
+def database_files() -> list[Path]:
+    """What is there of a database in files: a command may have made it before the first `serve`."""
+    if connection.vendor != "sqlite":
+        return []
+    name = connection.settings_dict["NAME"]
+    return [path for end in ("", "-wal", "-shm") if (path := Path(f"{name}{end}")).exists()]
+
+
+def guard_file(path: Path, tell: Tell) -> None:
+    """Take a file from everybody but its owner; where that fails, tell who has to do it.
 
     Windows has no such modes: there the folder's rights count.
     """
@@ -117,11 +125,9 @@ def guard_key_file(path: Path, tell: Tell) -> None:
     with contextlib.suppress(OSError):
         path.chmod(OWNER_ALONE)
     if _others_may(path):
-        line = (
-            f"Others than its owner may use the key file {path}: run chmod 600 on it, as its owner or root."
-        )
+        line = f"Others than its owner may use {path}: run chmod 600 on it, as its owner or root."
     else:
-        line = f"Others than its owner could use the key file {path}: it now has mode 0600."
+        line = f"Others than its owner could use {path}: it now has mode 0600."
     tell(line)
     logger.warning(line)
 
@@ -132,8 +138,10 @@ def _others_may(path: Path) -> bool:
 
 def prepare(tell: Tell) -> None:
     """Make or renew what the portal needs."""
+    for path in database_files():
+        guard_file(path, tell)
     migrate(tell)
     ensure_installation(local_now())
-    guard_key_file(settings.KEYMANAGER.key_file, tell)
+    guard_file(settings.KEYMANAGER.key_file, tell)
     keep_time()
     collect_static()

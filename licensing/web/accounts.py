@@ -1,9 +1,12 @@
 """Logging in: who gets an account, the first run, invitations."""
 
+import unicodedata
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.views import LoginView, PasswordChangeView
+from allauth.core import context
+from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from django import forms
@@ -16,6 +19,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.decorators import method_decorator
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
@@ -37,6 +41,9 @@ from .directory import refuse_with_reason
 from .first_steps import needs_first_steps
 from .forms import PageForm
 
+# In the session of a log-in that waits for the second factor.
+BEGAN_WITH = "log_in_began_with"
+
 
 class ClosedAccountAdapter(DefaultAccountAdapter):
     """Nobody signs up by himself."""
@@ -51,12 +58,42 @@ class ClosedAccountAdapter(DefaultAccountAdapter):
             return reverse("first_steps")
         return reverse("modules")
 
+    def pre_login(self, request: HttpRequest, user: Any, **about: Any) -> HttpResponse | None:
+        """Note with which password a log-in began: it must be the same when the second factor is given."""
+        request.session[BEGAN_WITH] = user.get_session_auth_hash()
+        response: HttpResponse | None = super().pre_login(request, user, **about)
+        return response
+
+    def login(self, request: HttpRequest, user: Any) -> None:
+        """Log in; whoever got a new password meanwhile begins anew."""
+        if request.session.pop(BEGAN_WITH, None) != user.get_session_auth_hash():
+            request.session.flush()
+            raise ImmediateHttpResponse(redirect("account_login"))
+        super().login(request, user)
+
+    def is_safe_url(self, url: str) -> bool:
+        """Whether a log-in may lead there: within this portal, as it was called now."""
+        request = context.request
+        return bool(url_has_allowed_host_and_scheme(url, {request.get_host()}, request.is_secure()))
+
     def get_reauthentication_methods(self, user: AbstractBaseUser | AnonymousUser) -> list[dict[str, Any]]:
         """How somebody may confirm that it is he: of the company's directory only by asking it."""
         ways: list[dict[str, Any]] = super().get_reauthentication_methods(user)
         if getattr(user, "from_directory", False):
             return [way for way in ways if way["id"] == "reauthenticate"]
         return ways
+
+    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
+        """Whose failures are counted together.
+
+        By whatever host and port the portal is called, and however the name is spelled: directories find
+        jan by Ｊａｎ and Ján too, and each spelling would have attempts of its own. Whoever is logged in and
+        confirms that it is he is no stranger, so that none can keep him from it.
+        """
+        if request.user.is_authenticated:
+            return f"{request.user.pk} confirms"
+        name = unicodedata.normalize("NFKD", credentials.get("username", "")).casefold()
+        return "".join(sign for sign in name if sign.isalnum() or sign in "@.+-_")
 
     def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
         """Say so where it was not the password."""

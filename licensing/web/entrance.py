@@ -41,6 +41,8 @@ class EntranceMiddleware(LoginRequiredMiddleware):
 
 def _without_nul(request: HttpRequest, view: Any, arguments: Any, named: dict[str, Any]) -> None:
     """No text of ours has a NUL, and PostgreSQL takes none: what is asked for with one is not found."""
+    if "\0" in (request.session.session_key or ""):
+        request.session = type(request.session)()
     if any("\0" in str(value) for value in named.values()):
         raise Http404
     asked = request.META.get("QUERY_STRING", "")

@@ -1,6 +1,7 @@
 """A real slapd tells who somebody is: password, group, TLS, and what goes wrong."""
 
 import pytest
+from ldap3 import MODIFY_ADD, MODIFY_DELETE
 
 from licensing.directory import DirectoryTrouble
 from licensing.serving.ports import free_port
@@ -53,6 +54,20 @@ def test_a_dn_with_commas_and_brackets_is_no_part_of_a_filter_either(slapd: Slap
     person = slapd.directory(KEYMANAGER_LDAP_MEMBER_FILTER="(member={dn})").look_up("jan", PASSWORD)
     assert person is not None
     assert person.group == "operator"
+
+
+def test_a_dn_that_names_a_place_of_the_filter_is_no_other_persons(slapd: Slapd) -> None:
+    named = f"cn={{user}},ou=people,{BASE}"
+    someone = f"cn=piotr,ou=people,{BASE}"
+    slapd.change(GROUPS["KEYMANAGER_LDAP_ADMINISTRATORS"], {"uniqueMember": [(MODIFY_ADD, [someone])]})
+    slapd.rename(dn_of("piotr"), "{user}")
+    try:
+        person = slapd.directory().look_up("piotr", PASSWORD)
+    finally:
+        slapd.rename(named, "Piotr Kowalski\\, (IT)")
+        slapd.change(GROUPS["KEYMANAGER_LDAP_ADMINISTRATORS"], {"uniqueMember": [(MODIFY_DELETE, [someone])]})
+    assert person is not None
+    assert (person.dn, person.group) == (named, None)
 
 
 def test_start_tls_comes_before_any_password(slapd: Slapd) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from licensing.front import away
 from licensing.front.http import Request
-from licensing.front.relay import Relay
+from licensing.front.relay import Relay, address_of
 from licensing.serving.ports import free_port
 from tests.api.calling import Line
 
@@ -129,3 +129,16 @@ def test_pages_that_are_back_are_shown_at_once(ask: Ask, port: int) -> None:
             assert ask() == (200, {}, "pages")
         finally:
             pages.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("client", "address"),
+    [
+        ("10.0.0.5:50000", "10.0.0.5"),
+        ("[::ffff:10.0.0.5]:50000", "10.0.0.5"),
+        ("[::1]:50000", "::1"),
+        ("[fe80::ffff:5]:50000", "fe80::ffff:5"),
+    ],
+)
+def test_a_caller_by_ipv4_has_its_own_address_however_the_port_listens(client: str, address: str) -> None:
+    assert address_of(client) == address

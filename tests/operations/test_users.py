@@ -128,10 +128,11 @@ def test_a_user_name_that_cannot_be_used_is_refused(username: str) -> None:
     assert set(refusal.value.data["errors"]) == {"username"}
 
 
-def test_two_users_whose_names_differ_in_case_alone_are_refused() -> None:
-    new_user("Jan")
+@pytest.mark.parametrize(("first", "second"), [("Jan", "jan"), ("Łukasz", "łukasz"), ("żaneta", "ŻANETA")])
+def test_two_users_whose_names_differ_in_case_alone_are_refused(first: str, second: str) -> None:
+    new_user(first)
     with pytest.raises(Refused, match="username_taken"):
-        new_user("jan")
+        new_user(second)
 
 
 def test_a_wrong_email_is_refused() -> None:

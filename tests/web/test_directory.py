@@ -127,11 +127,19 @@ def test_while_the_directory_is_away_the_portals_own_accounts_log_in(slapd: Slap
     assert is_in(log_in("admin", OWN_PASSWORD)[0])
 
 
-def test_a_name_of_the_portals_own_is_never_asked_of_the_directory() -> None:
-    logged_in(Role.VIEWER, "Ewa")
-    assert not is_in(log_in("ewa")[0])
-    assert is_in(log_in("Ewa", OWN_PASSWORD)[0])
+@pytest.mark.parametrize(("own", "in_the_directory"), [("Ewa", "ewa"), ("Zenon.ODSZEDŁ", "zenon.odszedł")])
+def test_a_name_of_the_portals_own_is_never_asked_of_the_directory(own: str, in_the_directory: str) -> None:
+    logged_in(Role.VIEWER, own)
+    assert not is_in(log_in(in_the_directory)[0])
+    for name in (own, in_the_directory):
+        assert is_in(log_in(name, OWN_PASSWORD)[0])
     assert not User.objects.filter(from_directory=True).exists()
+
+
+def test_a_name_of_the_portals_own_in_other_letters_is_not_asked_for_either() -> None:
+    logged_in(Role.VIEWER, "Ewa")
+    _client, page = log_in("ｅｗａ")
+    assert "The username and/or password you specified are not correct." in words(page)
 
 
 def test_a_name_that_would_pass_for_a_filter_lets_nobody_in() -> None:
@@ -169,6 +177,22 @@ def test_an_administrator_switches_a_user_of_the_directory_off_and_changes_nothi
     client, page = log_in("jan")  # type: ignore[assignment]
     assert "An administrator has switched this account off." in words(page)  # type: ignore[arg-type]
     assert not is_in(client)
+
+
+@pytest.mark.parametrize("mail", ["jan@intranet", "Jan Kowalski", f"{'jan' * 90}@firma.example"])
+def test_a_user_without_a_proper_mail_address_in_the_directory_is_switched_off_too(
+    mail: str, slapd: Slapd
+) -> None:
+    slapd.change(dn_of("jan"), {"mail": [(ldap3.MODIFY_REPLACE, [mail])]})
+    try:
+        log_in("jan")
+    finally:
+        slapd.change(dn_of("jan"), {"mail": [(ldap3.MODIFY_REPLACE, [])]})
+    jan = User.objects.get(username="jan")
+    admin, _page = log_in("ewa")
+    admin.post(reverse("user_edit", args=[jan.pk]), {"role": "operator"})
+    jan.refresh_from_db()
+    assert not jan.is_active
 
 
 def test_a_user_of_the_directory_has_no_password_here_to_change() -> None:
@@ -217,7 +241,7 @@ def test_a_second_factor_is_asked_for_after_the_directorys_password() -> None:
 
 
 def give_passkey(name: str) -> Authenticator:
-    data = {"name": "key", "credential": {}, "passwordless": True}
+    data = {"name": "key", "credential": {"clientExtensionResults": {"credProps": {"rk": True}}}}
     return Authenticator.objects.create(user=User.objects.get(username=name), type="webauthn", data=data)
 
 

@@ -6,7 +6,8 @@ import pytest
 import time_machine
 from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
-from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
+from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, generate_totp_secret, hotp_value
+from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
 
@@ -73,3 +74,22 @@ def test_a_page_of_a_second_factor_that_does_not_open_says_so(name: str, viewer:
     page = viewer.client.get(reverse(name), follow=True)
     assert page.status_code == 200
     assert "This second factor does not open" in words(page)  # type: ignore[arg-type]
+
+
+def test_a_second_factor_completes_no_log_in_whose_password_is_good_no_more(
+    administrator: Visitor, viewer: Visitor
+) -> None:
+    secret = generate_totp_secret()
+    TOTP.activate(viewer.user, secret)
+    for new_link in (True, False):
+        client = Client()
+        client.post(reverse("account_login"), {"login": viewer.user.username, "password": PASSWORD})
+        if new_link:
+            administrator.post("user_link", viewer.user.pk)
+        code = format_hotp_value(hotp_value(secret, int(NOW.timestamp()) // 30))
+        cache.clear()
+        led = client.post(reverse("mfa_authenticate"), {"code": code})
+        assert led["Location"] == reverse("account_login" if new_link else "modules")
+        assert client.get(reverse("modules")).status_code == (302 if new_link else 200)
+        viewer.user.set_password(PASSWORD)
+        viewer.user.save()

@@ -4,13 +4,15 @@ from datetime import timedelta
 
 import pytest
 import time_machine
+from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, generate_totp_secret, hotp_value
 from django.contrib.sessions.models import Session
 from django.urls import reverse
 
+from licensing.models import Role
 from licensing.web.session_end import BEGAN
 from tests.factories import NOW
 
-from .visitors import PASSWORD, Visitor
+from .visitors import PASSWORD, Visitor, logged_in
 
 
 @pytest.mark.parametrize("remember", [{}, {"remember": "on"}])
@@ -37,3 +39,35 @@ def test_a_session_that_does_not_say_when_it_began_is_over(viewer: Visitor) -> N
     del session[BEGAN]
     session.save()
     assert viewer.get("modules").status_code == 302
+
+
+def test_a_session_does_not_go_on_where_its_user_may_log_in_again(
+    administrator: Visitor, viewer: Visitor
+) -> None:
+    for may_log_in in ({}, {"is_active": "on"}):
+        administrator.post(
+            "user_edit", viewer.user.pk, role="viewer", email="jan@firma.example", **may_log_in
+        )
+    assert viewer.get("modules").status_code == 302
+    viewer.post("account_login", login=viewer.user.username, password=PASSWORD)
+    assert viewer.get("modules").status_code == 200
+
+
+def test_a_log_in_that_ends_while_its_user_is_locked_out_opens_nothing_afterwards(
+    administrator: Visitor, viewer: Visitor
+) -> None:
+    secret = generate_totp_secret()
+    TOTP.activate(viewer.user, secret)
+    viewer.client.logout()
+    viewer.post("account_login", login=viewer.user.username, password=PASSWORD)
+    administrator.post("user_edit", viewer.user.pk, role="viewer", email="jan@firma.example")
+    viewer.post("mfa_authenticate", code=format_hotp_value(hotp_value(secret, int(NOW.timestamp()) // 30)))
+    administrator.post("user_edit", viewer.user.pk, role="viewer", email="jan@firma.example", is_active="on")
+    assert viewer.get("modules").status_code == 302
+
+
+def test_an_administrator_may_lock_himself_out(administrator: Visitor) -> None:
+    logged_in(Role.ADMINISTRATOR, "another")
+    page = administrator.post("user_edit", administrator.user.pk, role="administrator", email="")
+    assert page.status_code == 200
+    assert administrator.get("modules").status_code == 302
