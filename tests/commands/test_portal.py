@@ -177,6 +177,20 @@ def test_a_lost_key_file_is_told_and_healed_by_a_new_installation(
     assert Configuration.objects.get().proxy_password is None
 
 
+@pytest.mark.parametrize(("content", "code"), [(None, "key_file_missing"), ("x" * 44, "key_file_wrong")])
+def test_status_tells_of_the_key_file_without_which_no_key_seems_active(
+    portal: Portal, command: Command, settings: Any, tmp_path: Path, content: str | None, code: str
+) -> None:
+    portal.accept(KEY, [module("HANDEL", 5)], now())
+    other = tmp_path / "other.key"
+    if content is not None:
+        other.write_text(content)
+    settings.KEYMANAGER = dataclasses.replace(settings.KEYMANAGER, key_file=other)
+    ran = command("status", "--json")
+    assert (ran.out, ran.status) == ("", 1)
+    assert ran.err.startswith(f"{code}: KEYMANAGER_KEY_FILE: ")
+
+
 def test_a_new_installation_tells_whose_second_factors_are_gone(
     portal: Portal, command: Command, settings: Any, tmp_path: Path
 ) -> None:
