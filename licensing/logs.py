@@ -6,6 +6,7 @@ Levels as the Configuration has them: 0 exceptions only, 1 also contacts, keys a
 
 import logging
 import threading
+import time
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ DAYS_KEPT = 30
 # A file a day, more where it grows beyond this; so at most some 150 MiB are kept.
 LARGEST_BYTES = 5 * 1024 * 1024
 FOLLOW_SECONDS = 5.0
+TOLD_EVERY_SECONDS = 60.0
 SUPERVISOR = "licensing.serving"
 FORMAT = "%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"
 
@@ -47,6 +49,7 @@ class LogFile(logging.Handler):
         super().__init__()
         self._folder = folder
         self._file: logging.Handler | None = None
+        self._tell_at = 0.0
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record; where that cannot be done, the portal goes on without."""
@@ -56,6 +59,13 @@ class LogFile(logging.Handler):
             self._file.emit(record)
         except OSError:
             self.handleError(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Print why it cannot be written, once a minute: its own complaint must not fill the disk."""
+        now = time.monotonic()
+        if now >= self._tell_at:
+            self._tell_at = now + TOLD_EVERY_SECONDS
+            super().handleError(record)
 
     def _open(self) -> logging.Handler:
         # Loaded by those who write; most processes of most starts have nothing to say.
@@ -71,6 +81,7 @@ class LogFile(logging.Handler):
             chmod=0o600,
         )
         file.setFormatter(self.formatter)
+        file.handleError = self.handleError  # type: ignore[method-assign]
         return file
 
 

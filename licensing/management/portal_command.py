@@ -15,7 +15,7 @@ from licensing import logs
 from licensing.models.sealed import SealBroken
 from licensing.operations.database import why_unreachable
 from licensing.operations.errors import Refused
-from licensing.serving.data_folder import is_served, lock, open_folder
+from licensing.serving.data_folder import file_unusable, is_served, lock, open_folder
 from licensing.serving.prepare import is_current, migrate, prepare
 
 
@@ -46,6 +46,9 @@ class PortalCommand(BaseCommand):
                 status = self.fail("key_file_wrong", error)
             except DatabaseError as error:
                 status = self.fail("unavailable", _database_sentence(error))
+            except OSError as error:
+                unusable = file_unusable(error, settings.KEYMANAGER.data)
+                status = self.fail(unusable.code, unusable.detail)
             except KeyboardInterrupt:
                 status = 130
         if status:

@@ -8,6 +8,15 @@ def is_shareable() -> bool:
     return connection.vendor != "sqlite"
 
 
+def is_writable() -> bool:
+    """Whether PostgreSQL takes what is written: a standby, or a primary that has become one, does not."""
+    if not is_shareable():
+        return True
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW transaction_read_only")
+        return bool(cursor.fetchone() == ("off",))
+
+
 def why_unreachable(error: DatabaseError) -> str:
     """Why PostgreSQL cannot be reached, where that is what failed; else empty.
 

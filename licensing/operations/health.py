@@ -13,6 +13,7 @@ from django.db.models import Q
 from licensing.models import Installation, MailState, OutgoingMail, QueueHeartbeat
 from licensing.models.sealed import SealBroken
 
+from .database import is_writable
 from .status import status
 
 # The worker's sign of life comes every minute.
@@ -26,7 +27,8 @@ STATUS_WARNINGS = ("contact_failing", "contact_lost", "no_active_key")
 def failing() -> list[str]:
     """Codes of what is missing: `database`, `migrations`, `key_file`; empty when the node can serve."""
     try:
-        connection.ensure_connection()
+        if not is_writable():
+            return ["database"]
         if not _migrated():
             return ["migrations"]
         Installation.objects.values_list("private_key", flat=True).filter(pk=1).first()

@@ -31,6 +31,11 @@ def open_folder(folder: Path) -> None:
         raise Refused("data_folder", f"{folder} cannot be made or written to; choose another by --data")
 
 
+def file_unusable(error: OSError, folder: Path) -> Refused:
+    """What the system did not let us do with a file, as a refusal; a full disk names none."""
+    return Refused("file_unusable", f"{error.filename or folder}: {error.strerror or error}")
+
+
 def lock(folder: Path) -> IO[bytes]:
     """Take the folder for this process; the lock is held until the file returned is closed.
 

@@ -61,8 +61,11 @@ def is_alive(process: psutil.Process) -> bool:
     """Whether a process runs. One whose parent does not ask after it stays in the list when it is dead."""
     try:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
-    except (psutil.Error, OSError):
+    except psutil.NoSuchProcess:
         return False
+    except (psutil.Error, OSError):
+        # Whoever cannot look, for want of a file or of memory, has not seen anybody dead.
+        return True
 
 
 class ProcessTree:

@@ -25,7 +25,7 @@ from licensing.operations.errors import Refused
 
 from . import demo as demos
 from .children import Options, environment_of, portal_children, run_module
-from .data_folder import lock, open_folder
+from .data_folder import file_unusable, lock, open_folder
 from .demo_settings import keep, kept_demo, open_demo
 from .lifeline import name_supervisor
 from .ports import answers, require_address, require_free, require_two
@@ -66,6 +66,9 @@ def main(arguments: Sequence[str]) -> int:
         serve(Options(data, given.host, given.port, given.authority_port if given.demo else None))
     except (WrongSetting, Refused) as error:
         print(error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(file_unusable(error, data), file=sys.stderr)
         return 1
     except NotPrepared as error:
         return error.status

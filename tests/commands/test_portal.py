@@ -1,6 +1,7 @@
 """Commands about the portal itself."""
 
 import dataclasses
+import errno
 import json
 import re
 import zipfile
@@ -17,6 +18,7 @@ from licensing.models import Configuration, ErpClient, Installation, Lease, Role
 from licensing.operations.actors import COMMAND
 from licensing.operations.clients import token_sha256
 from licensing.operations.users import create_user
+from licensing.serving.data_folder import file_unusable
 from licensing.serving.ports import free_port
 from tests.commands.conftest import Ran
 from tests.factories import KEY, NOW, Portal, make_client, module, take
@@ -144,6 +146,26 @@ def test_a_database_that_cannot_be_reached_is_told_with_its_setting_and_cause(
     assert "geheim" not in line
 
 
+def test_a_file_that_cannot_be_written_is_told_in_one_line(
+    portal: Portal, command: Command, settings: Any, tmp_path: Path
+) -> None:
+    settings.KEYMANAGER = dataclasses.replace(settings.KEYMANAGER, data=tmp_path)
+    (tmp_path / "packs").touch()
+    assert command("pack_logs") == Ran("", f"file_unusable: {tmp_path / 'packs'}: File exists\n", 1)
+
+
+def test_a_full_disk_names_the_data_folder(tmp_path: Path) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device")
+    assert str(file_unusable(full, tmp_path)) == f"file_unusable: {tmp_path}: No space left on device"
+
+
+def test_a_start_that_cannot_write_a_file_tells_it_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "serve.lock").mkdir()
+    told = manage(tmp_path, "serve", "--port", str(free_port()))
+    assert (told.returncode, told.stdout) == (1, "")
+    assert told.stderr == f"file_unusable: {tmp_path / 'serve.lock'}: Is a directory\n"
+
+
 def test_a_lost_key_file_is_told_and_healed_by_a_new_installation(
     portal: Portal, command: Command, settings: Any, tmp_path: Path
 ) -> None:
@@ -153,6 +175,20 @@ def test_a_lost_key_file_is_told_and_healed_by_a_new_installation(
     assert command("new_installation", stdin="new installation\n").status == 0
     assert (tmp_path / "lost.key").stat().st_mode & 0o777 == 0o600
     assert Configuration.objects.get().proxy_password is None
+
+
+@pytest.mark.parametrize(("content", "code"), [(None, "key_file_missing"), ("x" * 44, "key_file_wrong")])
+def test_status_tells_of_the_key_file_without_which_no_key_seems_active(
+    portal: Portal, command: Command, settings: Any, tmp_path: Path, content: str | None, code: str
+) -> None:
+    portal.accept(KEY, [module("HANDEL", 5)], now())
+    other = tmp_path / "other.key"
+    if content is not None:
+        other.write_text(content)
+    settings.KEYMANAGER = dataclasses.replace(settings.KEYMANAGER, key_file=other)
+    ran = command("status", "--json")
+    assert (ran.out, ran.status) == ("", 1)
+    assert ran.err.startswith(f"{code}: KEYMANAGER_KEY_FILE: ")
 
 
 def test_a_new_installation_tells_whose_second_factors_are_gone(

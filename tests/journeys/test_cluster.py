@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -111,6 +112,20 @@ def test_two_nodes_serve_one_database_and_one_may_be_killed(cluster: Cluster) ->
             assert requests.get(f"{second.url}/readyz", timeout=20).status_code == 200
             names = cluster.sql("SELECT count(*) FROM licensing_clusternode")
             assert names == [(2,)]
+
+
+def test_a_node_at_a_database_that_takes_no_writes_is_not_ready(cluster: Cluster) -> None:
+    with cluster.node("a") as node:
+        node.wait_until_ready()
+        name = urlsplit(cluster.url).path[1:]
+        # As on a standby: what is read goes on, what is written is refused.
+        cluster.sql(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+        others = "FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
+        cluster.sql(f"SELECT pg_terminate_backend(pid) {others}", name)
+        login = f"{node.url}/accounts/login/"
+        wait_until(lambda: requests.get(login, timeout=20).status_code == 200, 20, node.output)
+        ready = requests.get(f"{node.url}/readyz", timeout=20)
+        assert (ready.status_code, ready.json()["failing"]) == (503, ["database"])
 
 
 @pytest.mark.full

@@ -1,18 +1,23 @@
 """What the demo is made of."""
 
+import dataclasses
 import json
+import os
 import smtplib
 import stat
 import sys
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from email import message_from_bytes, policy
+from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
+from django.core.management import call_command
 
 from keymanager import deployment
-from licensing.models import Configuration, ErpClient, Role, User
+from licensing.models import Configuration, ErpClient, Installation, Role, User
 from licensing.operations.configuration import change_configuration
 from licensing.operations.errors import Refused
 from licensing.operations.users import create_user
@@ -114,6 +119,19 @@ def test_names_that_are_taken_are_left_to_their_owners(demo: Demo) -> None:
     create_user(NOW, demo_portal.DEMO, "admin", "a long password", Role.ADMINISTRATOR)
     assert demo_portal.furnish(demo, NOW).username == "admin-2"
     assert User.objects.get(username="admin").check_password("a long password")
+
+
+def test_a_demo_starts_while_portal_time_is_unknown(demo: Demo, settings: Any) -> None:
+    keep(demo)
+    settings.KEYMANAGER = dataclasses.replace(settings.KEYMANAGER, data=demo.folder)
+    settings.STATIC_ROOT = demo.folder / "static"
+    Installation.objects.update(clock_offset="edited")
+    umask = os.umask(0o077)
+    try:
+        call_command("prepare", "--demo", stdout=StringIO())
+    finally:
+        os.umask(umask)
+    assert User.objects.filter(username="admin").exists()
 
 
 def test_mails_go_to_the_sink(demo: Demo) -> None:

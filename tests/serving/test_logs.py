@@ -116,6 +116,21 @@ def test_the_folder_is_made_at_the_first_line_and_is_its_owners_alone(tmp_path: 
     assert (tmp_path / "logs" / "keymanager.log").stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.parametrize("in_the_way", ["logs", "logs/keymanager.log/x"])
+def test_a_log_that_cannot_be_written_says_so_once_a_minute(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, in_the_way: str
+) -> None:
+    (tmp_path / in_the_way).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / in_the_way).touch()
+    logger, handler = log_to(tmp_path / "logs")
+    for _ in range(50):
+        logger.error("nobody hears it")
+    assert capsys.readouterr().err.count("--- Logging error ---") == 1
+    monkeypatch.setattr(handler, "_tell_at", 0.0)
+    logger.error("a minute later")
+    assert capsys.readouterr().err.count("--- Logging error ---") == 1
+
+
 def test_no_line_of_several_processes_is_lost_when_files_are_rotated(tmp_path: Path) -> None:
     code = (
         "import sys, logging, pathlib\n"

@@ -316,6 +316,21 @@ def test_no_child_outlives_a_supervisor_that_was_killed(tmp_path: Path) -> None:
     wait_until(lambda: not any(alive(member) for member in family), 10)
 
 
+def test_nobody_who_cannot_look_takes_the_supervisor_for_dead() -> None:
+    code = (
+        "import os, psutil, resource\n"
+        "from licensing.serving.process_tree import is_alive\n"
+        "supervisor, files = psutil.Process(os.getppid()), []\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32))\n"
+        "try:\n"
+        "    while True: files.append(open(os.devnull))\n"
+        "except OSError:\n"
+        "    print(is_alive(supervisor))\n"
+    )
+    looked = subprocess.run(python(code), cwd=ROOT, capture_output=True, text=True, check=True)
+    assert looked.stdout == "True\n"
+
+
 def run_until(supervisor: Supervisor, is_so: Callable[[], bool]) -> None:
     """Let the supervisor run as `serve` does, until something is so."""
 

@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 
 from licensing.management.portal_command import CommandParser, PortalCommand
-from licensing.operations.clock import portal_now
+from licensing.operations.clock import known_now, portal_now
 from licensing.operations.cluster import join
 from licensing.operations.users import first_run_token
 from licensing.serving.demo_portal import furnish
@@ -24,7 +24,7 @@ class Command(PortalCommand):
         prepare(self._tell)
         join(portal_now())
         if options["demo"]:
-            furnish(kept_demo(settings.KEYMANAGER.data), portal_now())
+            furnish(kept_demo(settings.KEYMANAGER.data), known_now())
         elif token := first_run_token():
             self._tell(f"There is no administrator yet. The one-time token for the first-run page: {token}")
         return 0

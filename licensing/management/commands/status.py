@@ -9,6 +9,7 @@ from licensing.api.keys import status_message
 from licensing.api.messages import StatusAnswer
 from licensing.management.portal_command import CommandParser, PortalCommand
 from licensing.operations.clock import portal_now
+from licensing.operations.installation import installation_key
 from licensing.operations.status import status
 
 
@@ -19,6 +20,8 @@ class Command(PortalCommand):
         parser.add_argument("--json", action="store_true", help="as GET /api/v1/status answers")
 
     def carry_out(self, **options: Any) -> int:
+        # Without the key file no grant can be read: it would look as if no key were active.
+        installation_key()
         message = status_message(status(portal_now()))
         if options["json"]:
             self.stdout.write(msgspec.json.encode(message).decode())
