@@ -1,0 +1,66 @@
+"""Two who change the same thing, two clicks where one was meant, and the way back in a browser."""
+
+import re
+from typing import Any
+
+from playwright.sync_api import Page, expect
+
+from tests.portal_process import Demo
+
+ADD_VIEWER = """
+from licensing.models import Role
+from licensing.operations.actors import COMMAND
+from licensing.operations.clock import portal_now
+from licensing.operations.users import create_user
+print(create_user(portal_now(), COMMAND, "two.at.once", "a good long password", Role.VIEWER).pk)
+"""
+
+
+def save(page: Page) -> None:
+    """Press the button of the form that the field with the focus is in."""
+    with page.expect_navigation():
+        page.locator("form:has(:focus)").get_by_role("button", name=re.compile("^Save")).click()
+
+
+def test_who_was_switched_off_stays_so_when_a_form_of_before_is_saved(demo: Demo, visit: Any) -> None:
+    number = demo.manage("shell", "-v", "0", "-c", ADD_VIEWER).stdout.strip()
+    mine, others = (visit().open(f"/users/{number}/edit") for _ in range(2))
+    others.get_by_label("May log in").uncheck()
+    save(others)
+    mine.get_by_label("E-mail").fill("two@example.com")
+    save(mine)
+    page = visit().open(f"/users/{number}/edit")
+    expect(page.get_by_label("E-mail")).to_have_value("two@example.com")
+    expect(page.get_by_label("May log in")).not_to_be_checked()
+
+
+def test_networks_stay_narrowed_when_a_form_of_before_is_saved(demo: Demo, visit: Any) -> None:
+    mine, others = (visit().open("/clients/1/edit") for _ in range(2))
+    others.get_by_label("Allowed networks").fill("127.0.0.0/8\n10.0.0.0/8")
+    save(others)
+    mine.get_by_label("Name").fill("Renamed")
+    save(mine)
+    page = visit().open("/clients/1/edit")
+    expect(page.get_by_label("Name")).to_have_value("Renamed")
+    expect(page.get_by_label("Allowed networks")).to_have_value("127.0.0.0/8\n10.0.0.0/8")
+
+
+def test_a_setting_that_nobody_touched_stays_as_another_has_set_it(demo: Demo, visit: Any) -> None:
+    mine, others = (visit().open("/configuration/advanced") for _ in range(2))
+    others.get_by_label("Time to release an inactive module").fill("900")
+    save(others)
+    mine.get_by_label("Name the holders in refusals").uncheck()
+    save(mine)
+    expect(mine.get_by_text("1 setting was changed: Name the holders in refusals.")).to_be_visible()
+    expect(mine.get_by_label("Time to release an inactive module")).to_have_value("900")
+
+
+def test_after_a_mistake_only_what_was_touched_is_stored_still(demo: Demo, visit: Any) -> None:
+    mine, others = (visit().open("/configuration/advanced") for _ in range(2))
+    others.get_by_label("Sender's address").fill("other@demo.example")
+    save(others)
+    for hours in ("72", "5, 70"):
+        mine.get_by_label("Warn after hours without contact").fill(hours)
+        save(mine)
+    expect(mine.get_by_text("1 setting was changed")).to_be_visible()
+    expect(mine.get_by_label("Sender's address")).to_have_value("other@demo.example")
