@@ -14,6 +14,7 @@ from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.cache import patch_vary_headers
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
@@ -37,6 +38,11 @@ class EntranceMiddleware(LoginRequiredMiddleware):
         if led_away is not None and request.headers.get("HX-Request") == "true":
             return HttpResponse(status=204, headers={"HX-Refresh": "true"})
         return led_away
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        """Let no cache take a part that refreshes itself for its page: they have one address."""
+        patch_vary_headers(response, ["HX-Request"])
+        return response
 
 
 def _without_nul(request: HttpRequest, view: Any, arguments: Any, named: dict[str, Any]) -> None:

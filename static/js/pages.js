@@ -105,10 +105,8 @@
   }
 
   rememberFilter();
-  ["htmx:pushedIntoHistory", "htmx:historyRestore"].forEach(function (name) {
-    document.addEventListener(name, rememberFilter);
-    document.addEventListener(name, followFilter);
-  });
+  document.addEventListener("htmx:pushedIntoHistory", rememberFilter);
+  document.addEventListener("htmx:pushedIntoHistory", followFilter);
   document.querySelectorAll(".tabs a:not([aria-current])").forEach(function (tab) {
     const query = stored(tab.pathname);
     if (query) tab.search = query;

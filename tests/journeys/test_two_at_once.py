@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.portal_process import Demo
@@ -64,3 +65,19 @@ def test_after_a_mistake_only_what_was_touched_is_stored_still(demo: Demo, visit
         save(mine)
     expect(mine.get_by_text("1 setting was changed")).to_be_visible()
     expect(mine.get_by_label("Sender's address")).to_have_value("other@demo.example")
+
+
+@pytest.mark.parametrize("way", ["the search before", "a page that was opened"])
+def test_back_leads_to_the_whole_page(way: str, stocked: Demo, visit: Any) -> None:
+    page = visit().page
+    page.unroute_all()  # with a route there is no cache
+    page.goto(f"{stocked.url}/leases")
+    page.locator("#q").fill("axe.user")
+    expect(page).to_have_url(re.compile("q=axe.user"))
+    expect(page.get_by_role("row", name="axe.user")).to_be_visible()
+    if way == "a page that was opened":
+        page.get_by_role("link", name="Release axe.user").click()
+        expect(page.get_by_role("heading", name="Release 1 lease?")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("heading", name="Taken modules", level=1)).to_be_visible()
+    expect(page.locator("#q")).to_have_value("axe.user" if way == "a page that was opened" else "")
