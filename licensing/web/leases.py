@@ -10,7 +10,7 @@ from django import forms
 from django.contrib import messages
 from django.core.paginator import Page, Paginator
 from django.db.models import F, Q, QuerySet, Value
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -101,7 +101,8 @@ def release_leases(request: HttpRequest) -> HttpResponse:
     The leases are those given by id, or all of a user.
     """
     now = portal_now()
-    picked = _picked(request, now)
+    given = request.POST if request.method == "POST" else request.GET
+    picked = _picked(given, now)
     confirmed = request.method == "POST" and "confirmed" in request.POST
     form = ReleaseForm(request.POST if confirmed else None)
     if confirmed and form.is_valid():
@@ -111,7 +112,9 @@ def release_leases(request: HttpRequest) -> HttpResponse:
             _tell(request, outcome.value)
             return redirect("leases")
     if not picked:
-        messages.info(request, _("These leases have ended by themselves already."))
+        # Whoever comes without any, as after a log-in or in another language, is told nothing of them.
+        if "lease" in given or "user" in given:
+            messages.info(request, _("These leases have ended by themselves already."))
         return redirect("leases")
     heartbeat = configuration().inactivity_seconds // 3
     context = {"form": form, "picked": picked, "heartbeat_seconds": heartbeat}
@@ -174,9 +177,8 @@ def _choices(request: HttpRequest, group: str, seen: Moment) -> dict[str, Any]:
     }
 
 
-def _picked(request: HttpRequest, now: datetime) -> list[Lease]:
+def _picked(given: QueryDict, now: datetime) -> list[Lease]:
     live = live_leases(now).order_by("user", "workstation", "pk")
-    given = request.POST if request.method == "POST" else request.GET
     user = given.get("user", "").replace("\0", NOT_A_SIGN)
     return list(live.filter(user=user) if user else live.filter(id__in=_ids(given.getlist("lease"))))
 

@@ -101,6 +101,14 @@ def test_releasing_what_has_ended_meanwhile_says_so(held: list[HeldLease], opera
     assert len(live()) == 3
 
 
+def test_who_comes_to_release_without_leases_is_told_nothing_of_them(
+    held: list[HeldLease], operator: Visitor
+) -> None:
+    led = operator.client.get(reverse("release"), follow=True)
+    assert led.redirect_chain == [(reverse("leases"), 302)]
+    assert "have ended" not in words(led)  # type: ignore[arg-type]
+
+
 def test_a_viewer_cannot_release(held: list[HeldLease], viewer: Visitor) -> None:
     assert viewer.post("release", lease=str(held[0].id), confirmed="yes").status_code == 403
     assert len(live()) == 3
