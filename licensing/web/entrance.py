@@ -37,6 +37,14 @@ class EntranceMiddleware(LoginRequiredMiddleware):
         led_away: HttpResponseBase | None = super().process_view(request, *about)
         if led_away is not None and request.headers.get("HX-Request") == "true":
             return HttpResponse(status=204, headers={"HX-Refresh": "true"})
+        if led_away is not None and request.method == "POST":
+            messages.warning(
+                request,
+                _(
+                    "Nothing has been done yet: your session was over, and what you typed was not kept. "
+                    "Log in, then fill in the form once more."
+                ),
+            )
         return led_away
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:

@@ -10,7 +10,7 @@ from django.urls import reverse
 from licensing.web.session_end import BEGAN
 from tests.factories import NOW
 
-from .visitors import PASSWORD, Visitor
+from .visitors import PASSWORD, Visitor, words
 
 
 @pytest.mark.parametrize("remember", [{}, {"remember": "on"}])
@@ -37,3 +37,11 @@ def test_a_session_that_does_not_say_when_it_began_is_over(viewer: Visitor) -> N
     del session[BEGAN]
     session.save()
     assert viewer.get("modules").status_code == 302
+
+
+def test_who_sends_a_form_after_his_session_is_told_that_nothing_was_done(administrator: Visitor) -> None:
+    with time_machine.travel(NOW + timedelta(hours=12), tick=False):
+        told = words(administrator.post("key_add", customer="123456"))
+        assert "Nothing has been done yet: your session was over" in told
+    looked_at = words(administrator.client.get(reverse("key_add"), follow=True))  # type: ignore[arg-type]
+    assert "Nothing has been done yet" not in looked_at
