@@ -67,6 +67,20 @@ def test_after_a_mistake_only_what_was_touched_is_stored_still(demo: Demo, visit
     expect(mine.get_by_label("Sender's address")).to_have_value("other@demo.example")
 
 
+def test_a_double_click_sends_a_form_once(demo: Demo, visit: Any) -> None:
+    page = visit().open("/users/invite")
+    page.get_by_label("User name").fill("clicked.twice")
+    # A person's second click comes before the answer to the first.
+    page.evaluate(
+        """() => {
+            const form = document.querySelector("main form");
+            form.requestSubmit();
+            setTimeout(() => form.requestSubmit(), 30);
+        }"""
+    )
+    expect(page.get_by_role("heading", name="Password link for clicked.twice")).to_be_visible()
+
+
 @pytest.mark.parametrize("way", ["the search before", "a page that was opened"])
 def test_back_leads_to_the_whole_page(way: str, stocked: Demo, visit: Any) -> None:
     page = visit().page
