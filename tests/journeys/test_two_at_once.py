@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.journeys.windows import checkout
 from tests.portal_process import Demo
 
 ADD_VIEWER = """
@@ -95,3 +96,25 @@ def test_back_leads_to_the_whole_page(way: str, stocked: Demo, visit: Any) -> No
     page.go_back()
     expect(page.get_by_role("heading", name="Taken modules", level=1)).to_be_visible()
     expect(page.locator("#q")).to_have_value("axe.user" if way == "a page that was opened" else "")
+
+
+def test_a_list_that_refreshes_itself_keeps_the_focus(stocked: Demo, visit: Any) -> None:
+    window = visit()
+    window.page.clock.install()
+    page = window.open("/leases")
+    link = page.get_by_role("link", name="Release axe.user")
+    link.focus()
+    with page.expect_response(re.compile("/leases")):
+        page.clock.fast_forward(11_000)
+    expect(link).to_be_focused()
+
+
+def test_the_link_that_sorts_keeps_the_focus_and_a_search_the_order(stocked: Demo, visit: Any) -> None:
+    page = visit().open("/leases")
+    checkout(stocked, "another.user", "KASA")
+    link = page.get_by_role("link", name="Since")
+    link.press("Enter")
+    expect(page).to_have_url(re.compile("sort=taken"))
+    expect(link).to_be_focused()
+    page.locator("#q").fill("user")
+    expect(page).to_have_url(re.compile("q=user.*sort=taken"))
