@@ -118,3 +118,24 @@ def test_the_link_that_sorts_keeps_the_focus_and_a_search_the_order(stocked: Dem
     expect(link).to_be_focused()
     page.locator("#q").fill("user")
     expect(page).to_have_url(re.compile("q=user.*sort=taken"))
+
+
+def test_what_is_switched_on_is_seen_in_the_systems_own_colours(stocked: Demo, visit: Any) -> None:
+    window = visit(forced_colors="active")
+    for path, name in (
+        ("/configuration/advanced", "Notify when a key loses contact"),
+        ("/leases", "Pick the lease of axe.user"),
+    ):
+        box = window.open(path).get_by_label(name)
+        looks = set()
+        for is_on in (True, False):
+            box.set_checked(is_on)
+            box.blur()
+            window.page.mouse.move(0, 0)
+            looks.add(box.screenshot())
+        assert len(looks) == 2, path
+    open_tab, *others = (
+        window.page.locator(selector).first.evaluate("tab => getComputedStyle(tab).borderBottomColor")
+        for selector in (".tabs [aria-current]", ".tabs a:not([aria-current])")
+    )
+    assert open_tab not in others
