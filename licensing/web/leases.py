@@ -9,7 +9,7 @@ from uuid import UUID
 from django import forms
 from django.contrib import messages
 from django.core.paginator import Page, Paginator
-from django.db.models import F, Q, QuerySet, Value
+from django.db.models import Count, F, Q, QuerySet, Value
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -51,10 +51,14 @@ GROUPED = {"user": ("user",), "workstation": ("workstation",), "module": ("held"
 
 @dataclass(frozen=True)
 class LeaseGroup:
-    """The leases of one user, workstation or module; without a name where the list is not grouped."""
+    """The leases of one user, workstation or module; without a name where the list is not grouped.
+
+    `size` counts those on the other pages of the list too.
+    """
 
     name: str
     leases: list[Lease]
+    size: int
 
 
 class ReleaseForm(PageForm):
@@ -84,7 +88,7 @@ def leases(request: HttpRequest) -> HttpResponse:
     page = Paginator(found, PAGE_SIZE).get_page(request.GET.get("page"))
     context = {
         "page": page,
-        "groups": _grouped(page, group),
+        "groups": _grouped(found, page, group),
         "sort": sort,
         "query": request.GET.get("q", ""),
         "any": page.paginator.count > 0 or _is_filtered(request),
@@ -155,13 +159,17 @@ def _in_groups(found: "QuerySet[Lease]", request: HttpRequest, group: str) -> "Q
     return found.filter(held=module) if module else found
 
 
-def _grouped(page: "Page[Lease]", group: str) -> list[LeaseGroup]:
+def _grouped(found: "QuerySet[Lease]", page: "Page[Lease]", group: str) -> list[LeaseGroup]:
     if group not in GROUPED:
-        return [LeaseGroup("", list(page))]
+        return [LeaseGroup("", list(page), len(page))]
+    (column,) = GROUPED[group]
     groups: dict[str, list[Lease]] = {}
     for lease in page:
-        groups.setdefault(getattr(lease, GROUPED[group][0]), []).append(lease)
-    return [LeaseGroup(name, members) for name, members in groups.items()]
+        groups.setdefault(getattr(lease, column), []).append(lease)
+    here = found.filter(**{f"{column}__in": groups}).order_by()
+    sizes = dict(here.values_list(column).annotate(size=Count("pk")))
+    # Whoever has gone between the two looks is counted by the first.
+    return [LeaseGroup(name, members, sizes.get(name, len(members))) for name, members in groups.items()]
 
 
 def _choices(request: HttpRequest, group: str, seen: Moment) -> dict[str, Any]:
