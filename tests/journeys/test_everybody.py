@@ -127,6 +127,34 @@ def test_at_no_width_a_page_scrolls_sideways_or_a_control_is_cut_off_or_hidden(
     assert found == {}
 
 
+ADD_LONGEST = """
+from licensing.models import Role
+from licensing.operations.actors import COMMAND
+from licensing.operations.clock import portal_now
+from licensing.operations.clients import add_erp_client
+from licensing.operations.users import create_user
+now = portal_now()
+print(add_erp_client(now, COMMAND, "W" * 64, [])[0].pk)
+address = "m" * 60 + "@" + "e" * 60 + ".example"
+create_user(now, COMMAND, "M" * 64, "a good long password", Role.VIEWER, address)
+"""
+
+
+def test_one_long_word_makes_no_page_scroll_sideways_nor_does_a_zoom_of_400(
+    stocked: Demo, visit: Any
+) -> None:
+    number = stocked.manage("shell", "-v", "0", "-c", ADD_LONGEST).stdout.strip()
+    client = f"/clients/{number}"
+    window, found = visit("pl"), {}
+    for path in ("/clients", f"{client}/edit", f"{client}/token", "/users", "/configuration", "/events"):
+        page = window.open(path)
+        for width in (1440, 320):
+            page.set_viewport_size({"width": width, "height": 800})
+            if wrong := page.evaluate(MISPLACED):
+                found[f"{path} at {width}"] = wrong
+    assert found == {}
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_on_paper_lists_are_whole_black_on_white_and_without_what_one_clicks(
     theme: Any, stocked: Demo, visit: Any
