@@ -5,7 +5,8 @@
   const table = place && document.getElementById(place.dataset.chart);
   if (!table || !window.uPlot) return;
 
-  const language = document.documentElement.lang;
+  // The day stands before the month, as everywhere on the pages.
+  const language = document.documentElement.lang === "en" ? "en-GB" : document.documentElement.lang;
   const rows = Array.from(table.tBodies[0].rows);
   const named = Array.from(table.tHead.rows[0].cells);
 

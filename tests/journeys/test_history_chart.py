@@ -1,5 +1,7 @@
 """The chart of a module's use in a real browser."""
 
+import re
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -59,17 +61,28 @@ def test_a_chart_is_drawn_from_its_table_without_a_word_on_the_console(
     assert faults == []
 
 
-def test_the_numbers_of_a_chart_are_in_the_language_of_the_page(
-    history: None, live_server: Any, browser: Browser
-) -> None:
-    page = browser.new_page(locale="en-GB")
+@pytest.fixture
+def noted(history: None, live_server: Any, browser: Browser) -> Iterator[Page]:
+    """The chart in a browser that prefers American English and notes what is drawn."""
+    page = browser.new_page(locale="en-US")
     page.add_init_script(NOTE_TEXTS)
     log_in(page, live_server.url, "admin", PASSWORD)
     page.goto(f"{live_server.url}/history/HANDEL?by=day")
-    page.get_by_role("button", name="Polski").click()
-    expect(page.locator("html")).to_have_attribute("lang", "pl")
     expect(page.locator(".chart canvas")).to_be_visible()
-    drawn = page.evaluate("window.drawn")
+    yield page
     page.context.close()
+
+
+def test_the_numbers_of_a_chart_are_in_the_language_of_the_page(noted: Page) -> None:
+    noted.get_by_role("button", name="Polski").click()
+    expect(noted.locator("html")).to_have_attribute("lang", "pl")
+    expect(noted.locator(".chart canvas")).to_be_visible()
+    drawn = noted.evaluate("window.drawn")
     assert "0,5" in drawn
     assert "0.5" not in drawn
+
+
+def test_the_dates_of_a_chart_are_written_as_on_the_page(noted: Page) -> None:
+    dates = [text for text in noted.evaluate("window.drawn") if re.search("[A-Z]", text)]
+    assert dates
+    assert [date for date in dates if not re.match(r"[0-9]+ [A-Z][a-z]+$", date)] == []
