@@ -66,6 +66,39 @@ def test_axe_finds_nothing_on_any_page(language: str, theme: Any, stocked: Demo,
     assert found == {}
 
 
+# Which controls have a border that is hard to see: below 3:1 against what lies around (WCAG 1.4.11).
+FAINT = """() => {
+  const pen = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  function light(colour) {
+    pen.clearRect(0, 0, 1, 1);
+    pen.fillStyle = colour;
+    pen.fillRect(0, 0, 1, 1);
+    const parts = Array.from(pen.getImageData(0, 0, 1, 1).data.slice(0, 3)).map(function (part) {
+      return part / 255 <= 0.04045 ? part / 255 / 12.92 : ((part / 255 + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2];
+  }
+  function around(element) {
+    const colour = getComputedStyle(element).backgroundColor;
+    return /^rgba.*, 0\\)$/.test(colour) ? around(element.parentElement) : colour;
+  }
+  const controls = "input:not([type=hidden], :checked), select, textarea";
+  return Array.from(document.querySelectorAll(controls)).filter(function (control) {
+    const [low, high] = [getComputedStyle(control).borderTopColor, around(control.parentElement)]
+      .map(light).sort(function (a, b) { return a - b; });
+    return control.checkVisibility() && (high + 0.05) / (low + 0.05) < 3;
+  }).map(function (control) { return control.id || control.name; });
+}"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_what_one_types_into_or_switches_is_seen(theme: Any, stocked: Demo, visit: Any) -> None:
+    window = visit(color_scheme=theme)
+    paths = ("/leases", "/configuration/advanced", "/configuration/offline", "/users/invite", "/refusals")
+    found = {path: faint for path in paths if (faint := window.open(path).evaluate(FAINT))}
+    assert found == {}
+
+
 @pytest.fixture(scope="module")
 def viewer(stocked: Demo) -> Demo:
     """The demo with a user who may only look."""
