@@ -77,4 +77,6 @@ def control(field: forms.BoundField) -> SafeString:
     if type(field.form).__module__.startswith("allauth."):
         # Its placeholders say once more what the labels say.
         attrs["placeholder"] = False
-    return field.as_widget(attrs=attrs)
+    shown = field.as_widget(attrs=attrs)
+    # What the page showed goes back with the form: see EditForm.
+    return shown + field.as_hidden(only_initial=True) if field.field.show_hidden_initial else shown

@@ -25,14 +25,14 @@ from licensing.operations.configuration import configuration
 from licensing.operations.modules import list_modules
 
 from .access import actor, needs, sent_from
-from .forms import PageForm
+from .forms import EditForm
 from .moments import moment_of
 
 # Built before any warranty has passed, so that the test is not refused for it.
 OLD_PROGRAM = "2020-01-01"
 
 
-class ClientForm(PageForm):
+class ClientForm(EditForm):
     """What an administrator decides about an ERP client."""
 
     name = forms.CharField(

@@ -14,6 +14,7 @@ from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.cache import patch_vary_headers
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
@@ -36,7 +37,20 @@ class EntranceMiddleware(LoginRequiredMiddleware):
         led_away: HttpResponseBase | None = super().process_view(request, *about)
         if led_away is not None and request.headers.get("HX-Request") == "true":
             return HttpResponse(status=204, headers={"HX-Refresh": "true"})
+        if led_away is not None and request.method == "POST":
+            messages.warning(
+                request,
+                _(
+                    "Nothing has been done yet: your session was over, and what you typed was not kept. "
+                    "Log in, then fill in the form once more."
+                ),
+            )
         return led_away
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        """Let no cache take a part that refreshes itself for its page: they have one address."""
+        patch_vary_headers(response, ["HX-Request"])
+        return response
 
 
 def _without_nul(request: HttpRequest, view: Any, arguments: Any, named: dict[str, Any]) -> None:

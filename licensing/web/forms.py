@@ -37,6 +37,35 @@ class PageForm(forms.Form):
             self.add_error(None, str(refused.detail or refused.code))
 
 
+class EditForm(PageForm):
+    """A form that shows what is stored: only what is changed in it is stored.
+
+    It may stand open for long. A field that was not touched has the value of now, whoever set that meanwhile.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in self.fields.keys() & self.initial.keys():
+            self.fields[name].show_hidden_initial = True
+
+    def full_clean(self) -> None:
+        """Clean the form; Django takes for a disabled field what is stored."""
+        left = [field for name, field in self.fields.items() if self._is_left_alone(name)]
+        for field in left:
+            field.disabled = True
+        super().full_clean()
+        for field in left:
+            field.disabled = False
+
+    def _is_left_alone(self, name: str) -> bool:
+        """Whether the field was sent as the page showed it."""
+        return (
+            self[name].html_initial_name in self.data
+            and name not in self.changed_data
+            and not self.fields[name].disabled
+        )
+
+
 class Outcome(Generic[T]):
     """What a carried out operation returned; always true, also where that is nothing."""
 

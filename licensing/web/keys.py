@@ -24,7 +24,7 @@ from licensing.operations.keys import (
 
 from .access import actor, needs
 from .contacts import start_contact
-from .forms import PageForm
+from .forms import EditForm, PageForm
 
 
 def _pin_field(**options: Any) -> forms.CharField:
@@ -70,7 +70,7 @@ class AddKeyForm(PageForm):
         )
 
 
-class EditKeyForm(PageForm):
+class EditKeyForm(EditForm):
     """What can be corrected of a key that is not active."""
 
     customer = forms.CharField(

@@ -9,8 +9,8 @@ from uuid import UUID
 from django import forms
 from django.contrib import messages
 from django.core.paginator import Page, Paginator
-from django.db.models import F, Q, QuerySet, Value
-from django.http import HttpRequest, HttpResponse
+from django.db.models import Count, F, Q, QuerySet, Value
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -51,10 +51,14 @@ GROUPED = {"user": ("user",), "workstation": ("workstation",), "module": ("held"
 
 @dataclass(frozen=True)
 class LeaseGroup:
-    """The leases of one user, workstation or module; without a name where the list is not grouped."""
+    """The leases of one user, workstation or module; without a name where the list is not grouped.
+
+    `size` counts those on the other pages of the list too.
+    """
 
     name: str
     leases: list[Lease]
+    size: int
 
 
 class ReleaseForm(PageForm):
@@ -84,7 +88,7 @@ def leases(request: HttpRequest) -> HttpResponse:
     page = Paginator(found, PAGE_SIZE).get_page(request.GET.get("page"))
     context = {
         "page": page,
-        "groups": _grouped(page, group),
+        "groups": _grouped(found, page, group),
         "sort": sort,
         "query": request.GET.get("q", ""),
         "any": page.paginator.count > 0 or _is_filtered(request),
@@ -101,7 +105,8 @@ def release_leases(request: HttpRequest) -> HttpResponse:
     The leases are those given by id, or all of a user.
     """
     now = portal_now()
-    picked = _picked(request, now)
+    given = request.POST if request.method == "POST" else request.GET
+    picked = _picked(given, now)
     confirmed = request.method == "POST" and "confirmed" in request.POST
     form = ReleaseForm(request.POST if confirmed else None)
     if confirmed and form.is_valid():
@@ -111,7 +116,9 @@ def release_leases(request: HttpRequest) -> HttpResponse:
             _tell(request, outcome.value)
             return redirect("leases")
     if not picked:
-        messages.info(request, _("These leases have ended by themselves already."))
+        # Whoever comes without any, as after a log-in or in another language, is told nothing of them.
+        if "lease" in given or "user" in given:
+            messages.info(request, _("These leases have ended by themselves already."))
         return redirect("leases")
     heartbeat = configuration().inactivity_seconds // 3
     context = {"form": form, "picked": picked, "heartbeat_seconds": heartbeat}
@@ -152,13 +159,17 @@ def _in_groups(found: "QuerySet[Lease]", request: HttpRequest, group: str) -> "Q
     return found.filter(held=module) if module else found
 
 
-def _grouped(page: "Page[Lease]", group: str) -> list[LeaseGroup]:
+def _grouped(found: "QuerySet[Lease]", page: "Page[Lease]", group: str) -> list[LeaseGroup]:
     if group not in GROUPED:
-        return [LeaseGroup("", list(page))]
+        return [LeaseGroup("", list(page), len(page))]
+    (column,) = GROUPED[group]
     groups: dict[str, list[Lease]] = {}
     for lease in page:
-        groups.setdefault(getattr(lease, GROUPED[group][0]), []).append(lease)
-    return [LeaseGroup(name, members) for name, members in groups.items()]
+        groups.setdefault(getattr(lease, column), []).append(lease)
+    here = found.filter(**{f"{column}__in": groups}).order_by()
+    sizes = dict(here.values_list(column).annotate(size=Count("pk")))
+    # Whoever has gone between the two looks is counted by the first.
+    return [LeaseGroup(name, members, sizes.get(name, len(members))) for name, members in groups.items()]
 
 
 def _choices(request: HttpRequest, group: str, seen: Moment) -> dict[str, Any]:
@@ -174,9 +185,8 @@ def _choices(request: HttpRequest, group: str, seen: Moment) -> dict[str, Any]:
     }
 
 
-def _picked(request: HttpRequest, now: datetime) -> list[Lease]:
+def _picked(given: QueryDict, now: datetime) -> list[Lease]:
     live = live_leases(now).order_by("user", "workstation", "pk")
-    given = request.POST if request.method == "POST" else request.GET
     user = given.get("user", "").replace("\0", NOT_A_SIGN)
     return list(live.filter(user=user) if user else live.filter(id__in=_ids(given.getlist("lease"))))
 

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy
 
 from licensing.models import MailSecurity
 
-from .forms import PageForm
+from .forms import EditForm
 
 LOG_LEVELS = [
     (0, gettext_lazy("0 – faults only")),
@@ -48,7 +48,7 @@ def forget_field() -> forms.BooleanField:
     )
 
 
-class SectionForm(PageForm):
+class SectionForm(EditForm):
     """One section of settings; its fields are named as those of the Configuration."""
 
     title: Any = ""

@@ -17,7 +17,7 @@ from licensing.operations.second_factors import remove_second_factors
 from licensing.operations.users import change_user, invitation, invite_again, invite_user
 
 from .access import actor, needs
-from .forms import PageForm
+from .forms import EditForm, PageForm
 
 ROLES_HELP = gettext_lazy(
     "A viewer sees everything but ERP clients and users, and changes nothing. An operator may also release "
@@ -25,7 +25,7 @@ ROLES_HELP = gettext_lazy(
 )
 
 
-class UserForm(PageForm):
+class UserForm(EditForm):
     """What an administrator decides about a user."""
 
     role = forms.ChoiceField(

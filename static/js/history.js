@@ -5,7 +5,8 @@
   const table = place && document.getElementById(place.dataset.chart);
   if (!table || !window.uPlot) return;
 
-  const language = document.documentElement.lang;
+  // The day stands before the month, as everywhere on the pages.
+  const language = document.documentElement.lang === "en" ? "en-GB" : document.documentElement.lang;
   const rows = Array.from(table.tBodies[0].rows);
   const named = Array.from(table.tHead.rows[0].cells);
 
@@ -46,6 +47,10 @@
   };
   const by = table.dataset.by;
 
+  // In the language of the page, as in the table; by itself the chart takes that of the browser.
+  const written = new Intl.NumberFormat(language);
+  function amount(u, value) { return value === null ? "–" : written.format(value); }
+
   // A point lasts: the last one too is drawn as long as it lasts.
   const LENGTH = { hour: 3600, day: DAY, month: 30 * DAY };
   times.push(times[times.length - 1] + LENGTH[by]);
@@ -64,12 +69,12 @@
     const stepped = window.uPlot.paths.stepped({ align: 1 });
     const series = [
       { label: table.tHead.rows[0].cells[0].textContent.trim(), value: function (u, at) { return at === null ? "–" : whole[by](at); } },
-      { label: peak.label, stroke: colour("--tblr-primary"), fill: colour("--km-chart-fill"), width: 2, paths: stepped, points: { show: false } },
-      { label: average.label, stroke: colour("--km-good"), width: 2, paths: stepped, points: { show: false } },
+      { label: peak.label, value: amount, stroke: colour("--tblr-primary"), fill: colour("--km-chart-fill"), width: 2, paths: stepped, points: { show: false } },
+      { label: average.label, value: amount, stroke: colour("--km-good"), width: 2, paths: stepped, points: { show: false } },
     ];
     const data = [times, peak.values, average.values];
     if (seats.values.some(function (value) { return value !== null; })) {
-      series.push({ label: seats.label, stroke: colour("--km-bad"), width: 2, dash: [6, 4], paths: stepped, points: { show: false }, spanGaps: true });
+      series.push({ label: seats.label, value: amount, stroke: colour("--km-bad"), width: 2, dash: [6, 4], paths: stepped, points: { show: false }, spanGaps: true });
       data.push(seats.values);
     }
     chart = new window.uPlot({
@@ -80,7 +85,7 @@
       series: series,
       axes: [
         Object.assign({ values: function (u, splits) { return splits.map(ticks[by]); }, space: 70 }, axis),
-        Object.assign({ size: 60 }, axis),
+        Object.assign({ values: function (u, splits) { return splits.map(written.format); }, size: 60 }, axis),
       ],
     }, data, place);
   }

@@ -105,10 +105,8 @@
   }
 
   rememberFilter();
-  ["htmx:pushedIntoHistory", "htmx:historyRestore"].forEach(function (name) {
-    document.addEventListener(name, rememberFilter);
-    document.addEventListener(name, followFilter);
-  });
+  document.addEventListener("htmx:pushedIntoHistory", rememberFilter);
+  document.addEventListener("htmx:pushedIntoHistory", followFilter);
   document.querySelectorAll(".tabs a:not([aria-current])").forEach(function (tab) {
     const query = stored(tab.pathname);
     if (query) tab.search = query;
@@ -213,6 +211,15 @@
   }
   document.addEventListener("htmx:afterSettle", countAll);
   countAll();
+
+  // --- a double click sends a form once: the answer to the second would hide what the first has done
+  const TWICE_MILLISECONDS = 3000;
+  const sent = new WeakMap();
+  document.addEventListener("submit", function (event) {
+    if (event.defaultPrevented || event.target.method !== "post") return;
+    if (event.timeStamp - sent.get(event.target) < TWICE_MILLISECONDS) event.preventDefault();
+    else sent.set(event.target, event.timeStamp);
+  });
 
   // --- confirming by typing a name
   document.querySelectorAll("[data-confirm-with]").forEach(function (field) {

@@ -66,6 +66,39 @@ def test_axe_finds_nothing_on_any_page(language: str, theme: Any, stocked: Demo,
     assert found == {}
 
 
+# Which controls have a border that is hard to see: below 3:1 against what lies around (WCAG 1.4.11).
+FAINT = """() => {
+  const pen = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  function light(colour) {
+    pen.clearRect(0, 0, 1, 1);
+    pen.fillStyle = colour;
+    pen.fillRect(0, 0, 1, 1);
+    const parts = Array.from(pen.getImageData(0, 0, 1, 1).data.slice(0, 3)).map(function (part) {
+      return part / 255 <= 0.04045 ? part / 255 / 12.92 : ((part / 255 + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2];
+  }
+  function around(element) {
+    const colour = getComputedStyle(element).backgroundColor;
+    return /^rgba.*, 0\\)$/.test(colour) ? around(element.parentElement) : colour;
+  }
+  const controls = "input:not([type=hidden], :checked), select, textarea";
+  return Array.from(document.querySelectorAll(controls)).filter(function (control) {
+    const [low, high] = [getComputedStyle(control).borderTopColor, around(control.parentElement)]
+      .map(light).sort(function (a, b) { return a - b; });
+    return control.checkVisibility() && (high + 0.05) / (low + 0.05) < 3;
+  }).map(function (control) { return control.id || control.name; });
+}"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_what_one_types_into_or_switches_is_seen(theme: Any, stocked: Demo, visit: Any) -> None:
+    window = visit(color_scheme=theme)
+    paths = ("/leases", "/configuration/advanced", "/configuration/offline", "/users/invite", "/refusals")
+    found = {path: faint for path in paths if (faint := window.open(path).evaluate(FAINT))}
+    assert found == {}
+
+
 @pytest.fixture(scope="module")
 def viewer(stocked: Demo) -> Demo:
     """The demo with a user who may only look."""
@@ -124,6 +157,34 @@ def test_at_no_width_a_page_scrolls_sideways_or_a_control_is_cut_off_or_hidden(
             page.set_viewport_size(size)
             if wrong := page.evaluate(MISPLACED):
                 found[f"{path} at {size['width']}"] = wrong
+    assert found == {}
+
+
+ADD_LONGEST = """
+from licensing.models import Role
+from licensing.operations.actors import COMMAND
+from licensing.operations.clock import portal_now
+from licensing.operations.clients import add_erp_client
+from licensing.operations.users import create_user
+now = portal_now()
+print(add_erp_client(now, COMMAND, "W" * 64, [])[0].pk)
+address = "m" * 60 + "@" + "e" * 60 + ".example"
+create_user(now, COMMAND, "M" * 64, "a good long password", Role.VIEWER, address)
+"""
+
+
+def test_one_long_word_makes_no_page_scroll_sideways_nor_does_a_zoom_of_400(
+    stocked: Demo, visit: Any
+) -> None:
+    number = stocked.manage("shell", "-v", "0", "-c", ADD_LONGEST).stdout.strip()
+    client = f"/clients/{number}"
+    window, found = visit("pl"), {}
+    for path in ("/clients", f"{client}/edit", f"{client}/token", "/users", "/configuration", "/events"):
+        page = window.open(path)
+        for width in (1440, 320):
+            page.set_viewport_size({"width": width, "height": 800})
+            if wrong := page.evaluate(MISPLACED):
+                found[f"{path} at {width}"] = wrong
     assert found == {}
 
 

@@ -1,8 +1,10 @@
 """Logging in, the first run, invitations, ERP clients and users on the pages."""
 
 import re
+from datetime import timedelta
 
 import pytest
+import time_machine
 from django.conf import settings
 from django.core.cache import cache
 from django.test import Client
@@ -346,6 +348,11 @@ def test_pages_say_what_may_run_and_from_where(viewer: Visitor) -> None:
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
     assert settings.SESSION_COOKIE_HTTPONLY
+
+
+def test_a_session_says_how_long_ago_it_began(viewer: Visitor) -> None:
+    with time_machine.travel(NOW + timedelta(minutes=5), tick=False):
+        assert "Logged in 5 min ago" in viewer.reads("usersessions_list")
 
 
 def test_the_other_browsers_are_logged_out_at_once(administrator: Visitor) -> None:

@@ -61,6 +61,18 @@ def test_the_list_is_grouped_by_user(held: list[HeldLease], viewer: Visitor) -> 
     assert "anna.nowak 2" in viewer.reads("leases", group="user")
 
 
+def test_a_group_counts_its_leases_on_the_other_pages_too(portal: Portal, viewer: Visitor) -> None:
+    portal.accept(KEY, [module("HANDEL", None), module("KASA", None)])
+    client = make_client()
+    for number in range(101):
+        take(client, "HANDEL", user="anna.nowak", workstation=f"PC-{number}")
+    take(client, "KASA", user="jan.lis", workstation="PC-1")
+    for page in ("1", "2"):
+        assert "anna.nowak 101" in viewer.reads("leases", group="user", page=page)
+        assert "HANDEL 101" in viewer.reads("leases", group="module", page=page)
+    assert "PC-1 2" in viewer.reads("leases", group="workstation")
+
+
 def test_the_list_refreshes_with_the_same_filters(held: list[HeldLease], viewer: Visitor) -> None:
     text = viewer.get("leases", q="anna", sort="seen").content.decode()
     assert 'hx-get="?q=anna&amp;sort=seen" hx-trigger="every 10s"' in text
@@ -99,6 +111,14 @@ def test_releasing_what_has_ended_meanwhile_says_so(held: list[HeldLease], opera
     page = operator.post("release", lease=[str(uuid.uuid4()), "nonsense"], confirmed="yes")
     assert "have ended by themselves already" in words(page)
     assert len(live()) == 3
+
+
+def test_who_comes_to_release_without_leases_is_told_nothing_of_them(
+    held: list[HeldLease], operator: Visitor
+) -> None:
+    led = operator.client.get(reverse("release"), follow=True)
+    assert led.redirect_chain == [(reverse("leases"), 302)]
+    assert "have ended" not in words(led)  # type: ignore[arg-type]
 
 
 def test_a_viewer_cannot_release(held: list[HeldLease], viewer: Visitor) -> None:

@@ -95,6 +95,11 @@ def test_htmx_gets_the_list_alone(stocked: Portal, viewer: Visitor) -> None:
     assert "HANDEL" in response.content.decode()
 
 
+def test_no_cache_takes_a_list_for_its_page(stocked: Portal, viewer: Visitor) -> None:
+    for headers in ({}, {"hx-request": "true"}):
+        assert "HX-Request" in viewer.client.get(reverse("modules"), headers=headers)["Vary"]
+
+
 def test_the_list_comes_as_csv(stocked: Portal, viewer: Visitor) -> None:
     response = viewer.get("modules", format="csv", sort="code")
     lines = response.content.decode("utf-8-sig").splitlines()

@@ -12,7 +12,7 @@ from licensing.models import Role
 from licensing.web.session_end import BEGAN
 from tests.factories import NOW
 
-from .visitors import PASSWORD, Visitor, logged_in
+from .visitors import PASSWORD, Visitor, logged_in, words
 
 
 @pytest.mark.parametrize("remember", [{}, {"remember": "on"}])
@@ -71,3 +71,11 @@ def test_an_administrator_may_lock_himself_out(administrator: Visitor) -> None:
     page = administrator.post("user_edit", administrator.user.pk, role="administrator", email="")
     assert page.status_code == 200
     assert administrator.get("modules").status_code == 302
+
+
+def test_who_sends_a_form_after_his_session_is_told_that_nothing_was_done(administrator: Visitor) -> None:
+    with time_machine.travel(NOW + timedelta(hours=12), tick=False):
+        told = words(administrator.post("key_add", customer="123456"))
+        assert "Nothing has been done yet: your session was over" in told
+    looked_at = words(administrator.client.get(reverse("key_add"), follow=True))  # type: ignore[arg-type]
+    assert "Nothing has been done yet" not in looked_at
