@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from licensing.operations.errors import Refused
-from licensing.operations.transactions import RETRY_AFTER_SECONDS, Contended
+from licensing.operations.transactions import Contended, unavailable
 
 from .crowd import Crowd, Returning
 from .outcomes import Failed, Foresee, carried_out, commit_error, nothing
@@ -116,7 +116,7 @@ class GroupCommit(Generic[Work, Outcome]):
             Refused: `unavailable` when too many wait: an early no is better than a late time-out.
         """
         if len(self._waiting) >= self._most_waiting:
-            raise Refused("unavailable", retry_after=RETRY_AFTER_SECONDS)
+            raise unavailable()
         self._waiting.append((work, asker))
         self._schedule()
 
@@ -237,7 +237,7 @@ class GroupCommit(Generic[Work, Outcome]):
         """Whoever came while the database could not be had need not find that out for as long once more."""
         waiting, self._waiting = self._waiting, deque()
         for _, asker in waiting:
-            _tell(asker, Refused("unavailable", retry_after=RETRY_AFTER_SECONDS))
+            _tell(asker, unavailable())
 
     def _deliver(
         self,
