@@ -302,16 +302,20 @@ def test_first_heartbeat_of_a_lease_that_was_just_given_is_answered_from_memory(
     assert Lease.objects.get().expires_at == NOW + SECOND + INACTIVITY
 
 
+@pytest.mark.parametrize("kind", [Kind.HEARTBEAT, Kind.PROMISES])
 def test_what_a_thread_did_with_a_lease_is_only_forgotten(
-    portal: Portal, monkeypatch: pytest.MonkeyPatch
+    portal: Portal, monkeypatch: pytest.MonkeyPatch, kind: Kind
 ) -> None:
     """Between its commit and the moment at which the loop is told, somebody else may have ended the lease."""
 
     async def story(on: Play) -> None:
         await on.beat()
         assert await on.at_once() is not None
+        if kind is Kind.HEARTBEAT:
+            # Nothing is promised any more, and a look forgets no live lease.
+            await on.call(Kind.LOOK)
         monkeypatch.setattr(on.engine._group, "_at_once", None)
-        await on.call(Kind.HEARTBEAT)
+        await on.call(Kind.HEARTBEAT if kind is Kind.HEARTBEAT else Kind.LOOK)
         assert await on.at_once() is None
 
     play(portal, story)
