@@ -602,13 +602,18 @@ def test_of_two_promises_of_a_lease_the_later_is_written(portal: Portal) -> None
     play(portal, story)
 
 
-def test_promise_that_does_not_move_the_end_still_tells_when_it_was_heard(portal: Portal) -> None:
+@pytest.mark.parametrize("is_judged_anew", [False, True])
+def test_promise_that_does_not_move_the_end_still_tells_when_it_was_heard(
+    portal: Portal, is_judged_anew: bool
+) -> None:
     far = NOW + timedelta(hours=5)
 
     async def story(on: Play) -> None:
         Lease.objects.filter(id=on.lease_id).update(expires_at=far)
         await on.call(Kind.HEARTBEAT)
         heard = await on.beat()
+        if is_judged_anew:
+            elsewhere(bump_version)
         await on.call(Kind.LOOK)
         row = stored(on.lease_id)
         assert (row.expires_at, row.last_seen_at) == (far, heard.last_seen_at)
