@@ -14,6 +14,7 @@ from pathlib import Path
 from django.conf import settings
 
 from licensing.models import ErpClient, Installation, KeyState, VirtualKey
+from licensing.operations.clock import clock_record, clocks, portal_time
 from licensing.operations.installation import bump_version, ensure_installation
 from licensing.operations.lease_values import CheckoutRequest, HeldLease, LeaseCall, Program
 from licensing.operations.leases import Checkout, apply_grant, checkout, heartbeat, return_leases
@@ -155,3 +156,9 @@ def give_back(client: ErpClient, lease: HeldLease, now: datetime) -> None:
     (outcome,) = return_leases([LeaseCall(client.pk, lease.id)], now)
     if outcome is not None:
         raise outcome
+
+
+def clock_offset() -> timedelta:
+    """How far portal time is ahead of the wall clock now."""
+    reading = clocks()
+    return portal_time(clock_record(), reading) - reading.wall

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from licensing.operations.errors import Refused
-from licensing.operations.transactions import RETRY_AFTER_SECONDS, Contended
+from licensing.operations.transactions import Contended, unavailable
 
 from .crowd import Crowd, Returning
 from .outcomes import Failed, Foresee, carried_out, commit_error, nothing
@@ -77,7 +77,6 @@ class GroupCommit(Generic[Work, Outcome]):
             says whether it was carried out at once. Must not raise.
         most_waiting: how many works may wait; beyond them a call is refused at once.
         most_in_batch: how many share a transaction.
-        writers: how many batches may be under way at once on threads.
     """
 
     def __init__(
@@ -89,7 +88,6 @@ class GroupCommit(Generic[Work, Outcome]):
         *,
         most_waiting: int = MOST_WAITING,
         most_in_batch: int = 256,
-        writers: int = 1,
     ) -> None:
         self._loop = loop
         self._at_once = at_once
@@ -101,13 +99,13 @@ class GroupCommit(Generic[Work, Outcome]):
         self._scheduled = False
         self._crowd = Crowd()
         self._returning = Returning(loop, self._schedule)
-        self._writing = 0
+        # Whether a batch is under way on the thread.
+        self._is_writing = False
         # Whether a batch that was carried out on the loop's thread is being committed beside it.
         self.is_committing = False
-        self._writers = writers
         # Django keeps a connection for each context of an event loop: all batches share this one.
         self._context = copy_context()
-        self._threads = ThreadPoolExecutor(writers, thread_name_prefix="lease-writer")
+        self._threads = ThreadPoolExecutor(1, thread_name_prefix="lease-writer")
 
     def submit(self, work: Work, asker: Asker[Outcome]) -> None:
         """Queue one work; `asker` is told its outcome after the commit that holds it.
@@ -116,7 +114,7 @@ class GroupCommit(Generic[Work, Outcome]):
             Refused: `unavailable` when too many wait: an early no is better than a late time-out.
         """
         if len(self._waiting) >= self._most_waiting:
-            raise Refused("unavailable", retry_after=RETRY_AFTER_SECONDS)
+            raise unavailable()
         self._waiting.append((work, asker))
         self._schedule()
 
@@ -129,7 +127,7 @@ class GroupCommit(Generic[Work, Outcome]):
     def _schedule(self) -> None:
         if self._returning.is_awaited(len(self._waiting)):
             return
-        if not self._scheduled and self._writing < self._writers and self._waiting:
+        if not self._scheduled and not self._is_writing and self._waiting:
             self._scheduled = True
             # After the calls that are ready in this turn of the loop: they join, and wait for nobody.
             self._loop.call_soon(self._start, context=self._context)
@@ -157,7 +155,7 @@ class GroupCommit(Generic[Work, Outcome]):
 
     def _tried_at_once(self, works: list[Work]) -> Uncommitted[Outcome] | None:
         """What was carried out; None where a thread must: the lock is held elsewhere, or the batch failed."""
-        if self._at_once is None or self._writing:
+        if self._at_once is None or self._is_writing:
             return None
         try:
             return self._at_once(works)
@@ -170,7 +168,7 @@ class GroupCommit(Generic[Work, Outcome]):
         self, batch: "Batch[Work, Outcome]", works: list[Work], carried: Uncommitted[Outcome]
     ) -> None:
         """Commit on a thread: that hardly needs the interpreter, and meanwhile the loop reads what comes."""
-        self._writing += 1
+        self._is_writing = True
         self.is_committing = True
 
         def commit() -> None:
@@ -179,7 +177,7 @@ class GroupCommit(Generic[Work, Outcome]):
             self._loop.call_soon_threadsafe(committed, error, context=self._context)
 
         def committed(error: Exception | None) -> None:
-            self._writing -= 1
+            self._is_writing = False
             self.is_committing = False
             self._after_commit(batch, works, carried, error)
             self._schedule()
@@ -205,7 +203,7 @@ class GroupCommit(Generic[Work, Outcome]):
 
     def _hand_over(self, batch: "Batch[Work, Outcome]", works: list[Work]) -> None:
         """Have a thread carry the batch out; what it is about to commit is prepared meanwhile."""
-        self._writing += 1
+        self._is_writing = True
 
         def foresee(outcomes: Sequence[Outcome]) -> None:
             # A loop that has ended prepares nothing, but the batch is being committed.
@@ -225,7 +223,7 @@ class GroupCommit(Generic[Work, Outcome]):
         works: list[Work],
         outcomes: Sequence[Outcome | Failed | Refused],
     ) -> None:
-        self._writing -= 1
+        self._is_writing = False
         self._deliver(batch, works, outcomes, at_once=False)
         if all(_is_unavailable(outcome) for outcome in outcomes):
             self._refuse_waiting()
@@ -237,7 +235,7 @@ class GroupCommit(Generic[Work, Outcome]):
         """Whoever came while the database could not be had need not find that out for as long once more."""
         waiting, self._waiting = self._waiting, deque()
         for _, asker in waiting:
-            _tell(asker, Refused("unavailable", retry_after=RETRY_AFTER_SECONDS))
+            _tell(asker, unavailable())
 
     def _deliver(
         self,

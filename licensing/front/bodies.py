@@ -13,8 +13,8 @@ MOST_HELD = 64 * 1024 * 1024
 class Bodies:
     """What all connections have room for together."""
 
-    def __init__(self, most: int = MOST_HELD) -> None:
-        self.left = most
+    def __init__(self) -> None:
+        self.left = MOST_HELD
 
 
 class Share:

@@ -138,12 +138,6 @@ def read_record(stored: str | None) -> ClockRecord | None:
         return None
 
 
-def clock_offset() -> timedelta:
-    """How far portal time is ahead of the wall clock now."""
-    reading = clocks()
-    return portal_time(clock_record(), reading) - reading.wall
-
-
 def wall_clock_ahead() -> timedelta:
     """How far the wall clock has been set forward (below zero: back) since the vendor's time was learned."""
     return clock_ahead(clock_record())

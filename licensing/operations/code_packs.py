@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db.models import Max
 from django.utils.translation import gettext_lazy as _
@@ -13,14 +13,12 @@ from licensing.protocol.challenges import MOST_NONCE, format_message, make_chall
 from licensing.protocol.errors import ProtocolError
 from licensing.protocol.messages import CodePack
 from licensing.protocol.packs import verify_code_pack
-from licensing.protocol.slots import slot_end, slot_of
+from licensing.protocol.slots import OVERLAP, slot_end, slot_of
 
 from .authority_keys import authority_keys
 from .errors import Refused
 
 MOST_ATTEMPTS = 10
-# How long a day's challenge stays good after its day.
-OVERLAP = timedelta(hours=2)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import platform
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -115,12 +115,12 @@ def pack_logs(now: datetime, actor: Actor, progress: Progress | None = None) -> 
     return target
 
 
-def packs(zone: Any = None) -> list[Pack]:
-    """The packs that are there, the newest first; times are in `zone` (local where None)."""
+def packs() -> list[Pack]:
+    """The packs that are there, the newest first; times are local."""
     found = []
     for path in sorted(_folder().glob("*.zip"), reverse=True):
         status = path.stat()
-        made_at = datetime.fromtimestamp(status.st_mtime, tz=zone).astimezone(zone)
+        made_at = datetime.fromtimestamp(status.st_mtime, tz=UTC).astimezone()
         found.append(Pack(path, status.st_size, made_at))
     return found
 

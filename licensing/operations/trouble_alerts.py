@@ -11,13 +11,13 @@ from licensing.models import Event, KeyState, VirtualKey
 
 from .clock_sentences import CLOCK_EVENTS, clock_sentence
 from .entitlements import entitlements
+from .health import DISK_LOW_BYTES
 from .key_sentences import refusal_sentence
 from .machine import installation_name
 from .mail_queue import queue_mail
 from .portal_address import page_url
 from .recipients import administrators, told_of_key
 
-DISK_LOW_BYTES = 500 * 1024 * 1024
 # How far back a fact is looked for that nobody has told yet.
 RECENTLY = timedelta(days=2)
 

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 _FIRST = datetime(2020, 1, 1, tzinfo=UTC)
-_OVERLAP: Final = timedelta(hours=2)
+OVERLAP: Final = timedelta(hours=2)
+"""How long a day's challenge stays good after its day."""
 CODE_LIFE: Final = timedelta(hours=72)
 """What one activation code gives from the moment of its entry, but at most from the end of its slot."""
 
@@ -27,7 +28,7 @@ def slot_end(slot: int) -> datetime:
 def valid_slots(now: datetime) -> tuple[int, ...]:
     """The slots whose challenge is good at `now`: today's, then for two hours past midnight yesterday's."""
     today = slot_of(now)
-    return (today, today - 1) if now - slot_start(today) < _OVERLAP else (today,)
+    return (today, today - 1) if now - slot_start(today) < OVERLAP else (today,)
 
 
 def code_deadline(slot: int, entered_at: datetime) -> datetime:

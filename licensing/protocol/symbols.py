@@ -38,6 +38,6 @@ def read_symbols(text: str) -> str:
         raise Mistyped("a character that no code has") from None
 
 
-def group(symbols: str, size: int = 4) -> str:
-    """Symbols in groups of `size` joined by hyphens, as they are shown."""
-    return "-".join(symbols[start : start + size] for start in range(0, len(symbols), size))
+def group(symbols: str) -> str:
+    """Symbols in groups of four joined by hyphens, as they are shown."""
+    return "-".join(symbols[start : start + 4] for start in range(0, len(symbols), 4))

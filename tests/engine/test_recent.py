@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 from django.db import connection, connections
 
-from licensing.engine import batch
+from licensing.engine import batch, recent
 from licensing.engine.batch import Batches, Kind, Work
 from licensing.engine.commit import Busy
 from licensing.engine.engine import Engine
@@ -302,16 +302,20 @@ def test_first_heartbeat_of_a_lease_that_was_just_given_is_answered_from_memory(
     assert Lease.objects.get().expires_at == NOW + SECOND + INACTIVITY
 
 
+@pytest.mark.parametrize("kind", [Kind.HEARTBEAT, Kind.PROMISES])
 def test_what_a_thread_did_with_a_lease_is_only_forgotten(
-    portal: Portal, monkeypatch: pytest.MonkeyPatch
+    portal: Portal, monkeypatch: pytest.MonkeyPatch, kind: Kind
 ) -> None:
     """Between its commit and the moment at which the loop is told, somebody else may have ended the lease."""
 
     async def story(on: Play) -> None:
         await on.beat()
         assert await on.at_once() is not None
+        if kind is Kind.HEARTBEAT:
+            # Nothing is promised any more, and a look forgets no live lease.
+            await on.call(Kind.LOOK)
         monkeypatch.setattr(on.engine._group, "_at_once", None)
-        await on.call(Kind.HEARTBEAT)
+        await on.call(Kind.HEARTBEAT if kind is Kind.HEARTBEAT else Kind.LOOK)
         assert await on.at_once() is None
 
     play(portal, story)
@@ -494,13 +498,13 @@ class Pace:
         return answered
 
 
-def held(lease_id: str) -> HeldLease:
+def held(lease_id: str, limit: datetime = FAR) -> HeldLease:
     """A lease that was just given."""
     end = NOW + INACTIVITY
     return HeldLease(
         id=lease_id, state="active", modules=(), not_taken=(), workstation="PC", user="anna", taken_at=NOW,
         last_seen_at=NOW, expires_at=end, ended_at=None, ended_reason="", contact_deadline=FAR,
-        withdrawn=(), inactivity_seconds=1800, keys={}, limit=FAR,
+        withdrawn=(), inactivity_seconds=1800, keys={}, limit=limit,
     )  # fmt: skip
 
 
@@ -556,6 +560,31 @@ def test_many_promises_that_cannot_be_written_are_tried_again_by_one_timer_and_a
     assert len(pace.written) == 2
 
 
+def test_memory_holds_no_more_leases_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recent, "MOST_KEPT", 2)
+    pace = Pace(3)
+    assert [pace.beat([lease_id], SECOND) for lease_id in pace.ids] == [0, 0, 1]
+
+
+def test_promise_does_not_stand_beyond_what_bounds_its_lease_by_now() -> None:
+    pace = Pace(1)
+    pace.beat(pace.ids, SECOND)
+    (promise,) = pace.recent.take()
+    assert pace.recent.stands(promise)
+    pace.recent.keep(1, held(pace.ids[0], limit=promise.until))
+    assert not pace.recent.stands(promise)
+
+
+def test_promise_beyond_the_end_that_its_lease_has_by_now_does_not_count_as_written() -> None:
+    pace = Pace(1)
+    pace.beat(pace.ids, AHEAD)
+    (promise,) = pace.recent.take()
+    # As where its deadline came forward while that was being written.
+    pace.recent.keep(1, held(pace.ids[0]))
+    pace.recent._written([promise])
+    assert pace.beat(pace.ids, SECOND) == 0
+
+
 def test_of_two_promises_of_a_lease_the_later_is_written(portal: Portal) -> None:
     async def story(on: Play) -> None:
         kept = on.engine._recent
@@ -573,13 +602,18 @@ def test_of_two_promises_of_a_lease_the_later_is_written(portal: Portal) -> None
     play(portal, story)
 
 
-def test_promise_that_does_not_move_the_end_still_tells_when_it_was_heard(portal: Portal) -> None:
+@pytest.mark.parametrize("is_judged_anew", [False, True])
+def test_promise_that_does_not_move_the_end_still_tells_when_it_was_heard(
+    portal: Portal, is_judged_anew: bool
+) -> None:
     far = NOW + timedelta(hours=5)
 
     async def story(on: Play) -> None:
         Lease.objects.filter(id=on.lease_id).update(expires_at=far)
         await on.call(Kind.HEARTBEAT)
         heard = await on.beat()
+        if is_judged_anew:
+            elsewhere(bump_version)
         await on.call(Kind.LOOK)
         row = stored(on.lease_id)
         assert (row.expires_at, row.last_seen_at) == (far, heard.last_seen_at)

@@ -21,7 +21,6 @@ from licensing.models import (
 from licensing.operations.actors import Actor
 from licensing.operations.answers import KeyLine
 from licensing.operations.authority_keys import authority_keys
-from licensing.operations.clock import clock_offset
 from licensing.operations.contact_reports import ContactReport
 from licensing.operations.entitlements import entitlements
 from licensing.operations.errors import Refused
@@ -36,7 +35,7 @@ from licensing.protocol.messages import CodePack, ContactAnswer, Grant, KeyAnswe
 from licensing.protocol.packs import PACK_SLOTS, sign_code_pack
 from licensing.protocol.requests import request_sha256
 from licensing.protocol.slots import slot_of
-from tests.factories import KEY, NOW, OTHER_KEY, Portal, module, vendor_secrets
+from tests.factories import KEY, NOW, OTHER_KEY, Portal, clock_offset, module, vendor_secrets
 
 ADMIN = Actor("anna", Role.ADMINISTRATOR)
 OPERATOR = Actor("olga", Role.OPERATOR)

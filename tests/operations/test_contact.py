@@ -13,7 +13,6 @@ from django.db import connection
 from licensing.models import ContactAttempt, Event, HeldCodePack, OpenRequest, Role, VirtualKey
 from licensing.operations.actors import Actor
 from licensing.operations.answers import KeyLine
-from licensing.operations.clock import clock_offset
 from licensing.operations.contact import contact_if_due, contact_now, forget_attempts
 from licensing.operations.contact_schedule import plan_after_failure
 from licensing.operations.errors import Refused
@@ -21,7 +20,7 @@ from licensing.operations.keys import add_key, edit_key, remove_key
 from licensing.operations.lease_values import LeaseCall
 from licensing.operations.leases import checkout, look
 from licensing.operations.status import status
-from tests.factories import make_client, request, take
+from tests.factories import clock_offset, make_client, request, take
 from tests.vendor_link import KEY, PIN, Link
 
 COMMAND = Actor("test", Role.ADMINISTRATOR)

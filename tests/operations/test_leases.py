@@ -11,7 +11,8 @@ from licensing.models import Configuration, ErpClient, Event, Installation, Leas
 from licensing.operations.actors import PORTAL, Actor
 from licensing.operations.clock import UNKNOWN
 from licensing.operations.errors import Refused
-from licensing.operations.heartbeat import Beating, beating
+from licensing.operations.heartbeat import Beating, beating, write_promises
+from licensing.operations.lease_values import Promise
 from licensing.operations.leases import (
     HeldLease,
     LeaseCall,
@@ -26,6 +27,7 @@ from licensing.operations.leases import (
     return_leases,
 )
 from licensing.operations.mending import mend
+from licensing.operations.transactions import in_transaction
 from tests.factories import KEY, NOW, OTHER_KEY, Portal, beat, give_back, make_client, module, request, take
 
 pytestmark = pytest.mark.django_db
@@ -468,3 +470,15 @@ def test_renewal_that_ends_nothing_leaves_the_version_alone(portal: Portal, clie
     before = version()
     renew_live(lambda: NOW + timedelta(seconds=1))
     assert version() == before
+
+
+def test_promise_that_comes_after_a_later_heartbeat_shortens_nothing(
+    portal: Portal, client: ErpClient
+) -> None:
+    portal.accept(KEY, [module("HANDEL", 1)])
+    lease = take(client)
+    promise = Promise(lease.id, lease.expires_at + SECOND, NOW + SECOND)
+    later = beat(client, lease, NOW + 2 * SECOND)
+    in_transaction(lambda cursor: write_promises(cursor, [promise]))
+    row = Lease.objects.get(id=lease.id)
+    assert (row.expires_at, row.last_seen_at) == (later.expires_at, later.last_seen_at)

@@ -8,9 +8,12 @@ import pytest
 from licensing.models import ErpClient, Lease, Module
 from licensing.operations import checkout as checkouts
 from licensing.operations import endings
+from licensing.operations.endings import Overdue, lock_and_end
 from licensing.operations.errors import Refused
 from licensing.operations.invariants import check_invariants
+from licensing.operations.lease_values import hex_of
 from licensing.operations.leases import Checkout, checkout, expire_overdue
+from licensing.operations.transactions import in_transaction
 from tests.factories import KEY, NOW, Portal, make_client, module, request, take
 
 pytestmark = pytest.mark.django_db
@@ -103,3 +106,9 @@ def test_worker_ends_all_of_it(client: ErpClient) -> None:
     taken(client, {"HANDEL": 8, "KASA": 2})
     assert expire_overdue(LATER) == 10
     assert not_ended() == 0
+
+
+def test_lease_that_was_renewed_before_its_modules_were_locked_does_not_end(client: ErpClient) -> None:
+    found = Overdue([hex_of(str(take(client).id))], [])
+    assert in_transaction(lambda cursor: lock_and_end(cursor, found, NOW)) == 0
+    assert not_ended() == 1
