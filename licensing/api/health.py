@@ -2,6 +2,7 @@
 
 from licensing.operations import health
 from licensing.operations.clock import portal_now
+from licensing.operations.errors import Refused
 
 from .exchange import Answer, Call, answer
 from .messages import HealthAnswer
@@ -10,9 +11,13 @@ PATHS = ("/livez", "/readyz")
 
 
 def handle(call: Call) -> Answer:
-    """`livez`: the process answers. `readyz`: it can serve; what needs the administrator is a warning."""
+    """`livez`: the process answers. `readyz`: it can serve; what needs the administrator is a warning.
+
+    Raises:
+        Refused: `method_not_allowed`.
+    """
     if call.method not in ("GET", "HEAD"):
-        return Answer(405, headers=[("allow", "GET, HEAD")])
+        raise Refused("method_not_allowed", allow=["GET", "HEAD"])
     if call.path == "/livez":
         return answer(HealthAnswer("ok", warnings=[]))
     failing = health.failing()

@@ -23,7 +23,8 @@ class ApiMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         path = request.path
         if path in health.PATHS:
-            return _response(health.handle(call_of(request)), request)
+            call = call_of(request)
+            return _response(answered(lambda: health.handle(call), call), request)
         if path == pages.PROBLEMS_PATH or path.startswith(pages.PROBLEMS_PATH + "/"):
             call = call_of(request)
             return _response(answered(lambda: pages.problem_page(call), call), request)

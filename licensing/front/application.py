@@ -80,7 +80,7 @@ class Front:
         path = request.path
         if path.startswith(LEASES):
             self._lease(request, path)
-        elif path == "/livez":
+        elif path == "/livez" and request.method in ("GET", "HEAD"):
             request.line.send(written(request, LIVING))
         elif path in READ_HERE or path.startswith(("/api/", "/problems/")):
             self._later(self._read(request, path), request)
@@ -143,7 +143,7 @@ class Front:
 
 def _answer(call: Call) -> Answer:
     if call.path in health.PATHS:
-        return health.handle(call)
+        return router.answered(lambda: health.handle(call), call)
     if not host_allowed(call.header("host") or ""):
         return problem(Refused("bad_request"), language_of(call.header("accept-language")))
     if call.path == metrics.PATH:

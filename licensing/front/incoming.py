@@ -13,6 +13,7 @@ import httptools
 from .bodies import SMALL, Bodies, Share
 from .heads import Heads, may_follow
 from .http import Line, Request, addressed
+from .methods import STAND_IN, unusual_method
 from .unfit import Unfit, words_of
 
 # How much may come without one byte of a body: a head, the sizes of chunks, trailers.
@@ -80,6 +81,8 @@ class Incoming:
                 return
         # What goes on with a message has its beginning elsewhere: its bytes tell nothing of its head or end.
         is_beginning, before = not self._size, len(self.whole)
+        if is_beginning and (word := unusual_method(data)):
+            self._word, data = word.decode(), STAND_IN + data[len(word) :]
         self._read(data)
         is_one = is_beginning and len(self.whole) == before + 1
         self._is_between = is_one and may_follow(data, self.whole[-1])
@@ -139,7 +142,7 @@ class Incoming:
             return
         self._in_body = True
         headers, version = self._headers, self._parser.get_http_version()
-        self._method, self._is_new = self._parser.get_method().decode(), version == "1.1"
+        self._method, self._is_new = self._word or self._parser.get_method().decode(), version == "1.1"
         if not self._is_new and version != "1.0":
             self._refuse(505, "Only HTTP/1.1 and HTTP/1.0 are spoken here.\n")
         if self._method == "CONNECT":
@@ -180,7 +183,7 @@ class Incoming:
     # Its own.
 
     def _begin(self) -> None:
-        self._url = b""
+        self._word, self._url = "", b""
         self._headers = {}
         self._in_body = False
         self._body = b""
@@ -219,10 +222,10 @@ class Incoming:
         The parser leaves the body, if there is one, to that other protocol: a new parser is told the same
         head without such a wish.
         """
-        version = "1.1" if self._is_new else "1.0"
+        method, version = self._parser.get_method().decode(), "1.1" if self._is_new else "1.0"
         fields = [f"{name}: {self._headers[name]}\r\n" for name in _FRAMING if name in self._headers]
         self._parser = httptools.HttpRequestParser(self)
-        self._parser.feed_data(f"{self._method} / HTTP/{version}\r\n{''.join(fields)}\r\n".encode("latin-1"))
+        self._parser.feed_data(f"{method} / HTTP/{version}\r\n{''.join(fields)}\r\n".encode("latin-1"))
 
     def _joined(self, key: str, text: str) -> str:
         self._repeated += 1

@@ -137,6 +137,13 @@ def test_livez_and_readyz_need_no_token(api: Api) -> None:
     assert "worker_silent" in ready.json["warnings"]
 
 
+@pytest.mark.parametrize("path", ["/livez", "/readyz"])
+def test_livez_and_readyz_are_only_read(api: Api, path: str) -> None:
+    assert Api(api.way).call("HEAD", path).status == 200
+    refused = Api(api.way).call("POST", path, {})
+    assert (refused.code, refused.headers["allow"]) == ("method_not_allowed", "GET, HEAD")
+
+
 def test_readyz_fails_without_the_key_file_though_it_was_read_before(api: Api, settings: Any) -> None:
     nobody, key_file = Api(api.way), settings.KEYMANAGER.key_file
     assert nobody.call("GET", "/readyz").status == 200

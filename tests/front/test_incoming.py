@@ -78,7 +78,6 @@ def test_what_could_be_read_in_two_ways_is_refused(server: Server, caller: Calle
         ("POST /a\nTransfer-Encoding: gzip, chunked", 501),
         ("GET / HTTP/0.9", 505),
         ("GET / HTTP/2.0", 505),
-        ("BREW /", 400),
     ],
 )
 def test_what_is_http_but_not_ours_is_refused(server: Server, caller: Caller, head: str, status: int) -> None:
@@ -131,7 +130,7 @@ READ_IN_PART = {
     "of a new version": (b"GET /api/a HTTP/3.7\r\n" + HOST + b"\r\n", "GET", "/api/a", None),
     "tunnel": (b"CONNECT /api/a HTTP/1.1\r\n" + HOST + b"\r\n", "CONNECT", "/api/a", None),
     "unknown method": (b"\r\nFOO /api/a HTTP/1.1\r\n" + HOST + b"\r\n", "GET", "/api/a", None),
-    "small letters": (b"head /api/a HTTP/1.1\r\n" + HOST + b"\r\n", "GET", "/api/a", None),
+    "small letters": (b"\r\nhead /api/a HTTP/1.1\r\n" + HOST + b"\r\n", "GET", "/api/a", None),
     "host in the target": (b"GET http://me@portal/api/a?b HTTP/1.1\r\n\r\n", "GET", "/api/a?b", None),
     "host alone": (b"GET http://me@portal HTTP/1.1\r\n\r\n", "GET", "/", None),
     "too long": (API + b"A: " + b"a" * 2 * LONGEST_HEAD, "GET", "/api/v1/modules", "en"),
@@ -178,6 +177,17 @@ def test_a_body_comes_by_its_length_or_in_chunks(caller: Caller) -> None:
     assert caller.ask("POST /a\nContent-Length: 5 ", b"hello").body == b"POST /a hello"
     assert caller.ask(CHUNKED, b"2\r\nhe\r\n3;a=b\r\nllo\r\n0\r\n\r\n").body == b"POST /a hello"
     assert caller.ask("POST /a").body == b"POST /a "
+
+
+@pytest.mark.parametrize("word", ["BREW", "get", "M-SEARCH", "A1.!", "GETS"])
+def test_a_method_that_nobody_knows_is_for_whoever_is_called_to_judge(
+    server: Server, caller: Caller, word: str
+) -> None:
+    for _ in range(2):
+        assert caller.ask(f"{word} /a\nContent-Length: 5", b"hello").body == f"{word} /a hello".encode()
+    assert caller.ask(f"{word} /a\nConnection: upgrade\nUpgrade: h2c").body == f"{word} /a ".encode()
+    assert caller.ask("GET /a").body == b"GET /a "
+    assert server.app.refused == []
 
 
 def test_a_request_may_come_byte_by_byte(caller: Caller) -> None:
