@@ -124,6 +124,11 @@ def test_contact_honours_retry_after_in_seconds(start, client, status):
         (["Retry-After: Tue, 24 Nov 2026 08:02:00 GMT"], None),
         (["Retry-After: soon", "Date: Tue, 24 Nov 2026 08:00:30 GMT"], None),
         (["Retry-After: -5"], None),
+        ([f"Retry-After: Tue, 24 Nov {'9' * 25} 08:02:00 GMT", "Date: Tue, 24 Nov 2026 08:00:30 GMT"], None),
+        (
+            ["Retry-After: Tue, 24 Nov 2026 08:02:00 GMT", f"Date: Tue, 24 Nov 2026 08:00:30 +{'9' * 25}"],
+            None,
+        ),
         ([], None),
     ],
 )
