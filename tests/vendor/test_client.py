@@ -139,6 +139,25 @@ def test_retry_after_is_bounded_to_an_hour_and_dates_count_from_the_answers_own(
     assert error.retry_after == seconds
 
 
+@pytest.mark.parametrize("size", [b"-1", b"-5"])
+def test_contact_reads_nothing_of_a_chunk_whose_size_is_below_zero(start, client, size):
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/jose\r\nTransfer-Encoding: chunked\r\n\r\n"
+    sent: list[int] = []
+
+    def endless(connection: socket.socket) -> None:
+        server.read_request(connection)
+        connection.sendall(head + size + b"\r\n")
+        for number in range(64):
+            connection.sendall(b"A" * 1024 * 1024)
+            sent.append(number)
+
+    server = start(ScriptedServer(endless))
+    with pytest.raises(errors.ConnectionLost):
+        client(server.port).contact(REQUEST)
+    server.close()
+    assert len(sent) < 16, "MiB were read"
+
+
 def test_contact_follows_no_redirect(start, client):
     away = start(answering(http(b"a.b.c")))
     location = f"Location: http://127.0.0.1:{away.port}/portal?session=secret"
