@@ -158,6 +158,13 @@ def test_contact_reads_nothing_of_a_chunk_whose_size_is_below_zero(start, client
     assert len(sent) < 16, "MiB were read"
 
 
+def test_what_a_stranger_answers_is_told_without_control_characters(start, client):
+    error = refusal(start, client, http(b"?", kind="text/\x00\x1b[2J"))
+    assert error.params["content"] == "text/\ufffd\ufffd[2j"
+    error = refusal(start, client, http(b"", "Location: http://a\x00b/", status="302 Found"))
+    assert error.params["location"] == "http://a\ufffdb"
+
+
 def test_contact_follows_no_redirect(start, client):
     away = start(answering(http(b"a.b.c")))
     location = f"Location: http://127.0.0.1:{away.port}/portal?session=secret"
