@@ -82,7 +82,8 @@ class Control:
         seconds = Fields(request.members(), "the order").any("offset_seconds")
         if isinstance(seconds, bool) or not isinstance(seconds, int | float):
             raise MalformedMessage("offset_seconds is no number")
-        if not math.isfinite(seconds) or abs(seconds) > _FARTHEST_SECONDS:
+        # The size first: a whole number may be too large to become a float.
+        if abs(seconds) > _FARTHEST_SECONDS or not math.isfinite(seconds):
             raise MalformedMessage("offset_seconds is more than a hundred years")
         store_offset(self._store, seconds)
         self._clock.offset_seconds = seconds

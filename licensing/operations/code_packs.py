@@ -13,7 +13,7 @@ from licensing.protocol.challenges import MOST_NONCE, format_message, make_chall
 from licensing.protocol.errors import ProtocolError
 from licensing.protocol.messages import CodePack
 from licensing.protocol.packs import verify_code_pack
-from licensing.protocol.slots import OVERLAP, slot_end, slot_of
+from licensing.protocol.slots import OVERLAP, slot_end, valid_slots
 
 from .authority_keys import authority_keys
 from .errors import Refused
@@ -100,11 +100,16 @@ def need_pack(slots: Collection[int]) -> HeldPack:
 def challenge_message(now: datetime, language: str) -> ChallengeMessage:
     """Today's challenge as a message in `PL` or `EN`; there is one per pack and slot.
 
+    Where the pack ended yesterday, that day's challenge, as long as its code would still be accepted.
+
     Raises:
         Refused: `no_pack`, `pack_used_up`.
     """
-    slot = slot_of(now)
-    held = need_pack([slot])
+    last_used = last_used_slot()
+    today, *yesterday = valid_slots(now)
+    open_still = [slot for slot in yesterday if slot > last_used and attempts_made(slot) < MOST_ATTEMPTS]
+    held = need_pack([today, *open_still])
+    slot = today if held.pack.commitment(today) else today - 1
     challenge = make_challenge(
         installation=held.pack.installation,
         lowest_key=held.pack.lowest_key,
@@ -113,7 +118,6 @@ def challenge_message(now: datetime, language: str) -> ChallengeMessage:
         nonce=_nonce(held.pack.pack, slot),
         challenge_key=held.pack.challenge_key,
     )
-    last_used = last_used_slot()
     return ChallengeMessage(
         message=format_message(language, challenge),
         language=language.upper(),

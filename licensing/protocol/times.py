@@ -7,19 +7,26 @@ from .errors import MalformedMessage
 
 _INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
+LATEST = datetime(9999, 7, 1, tzinfo=UTC)
+"""Beyond these an instant is no time but a program's "never" or "not set"; so near to the calendar's ends no
+span could be added and no time zone shown. Portal time that is unknown (9999-01-01) lies within."""
 
 
 def parse_instant(text: str) -> datetime:
     """The aware UTC instant written as RFC 3339 with `Z`; beyond microseconds it is cut off.
 
-    Raises MalformedMessage for anything else.
+    Raises MalformedMessage for anything else, and for what lies beyond EARLIEST and LATEST.
     """
     if not _INSTANT.fullmatch(text):
         raise MalformedMessage("an instant is not RFC 3339 in UTC with Z")
     try:
-        return datetime.fromisoformat(text)
+        instant = datetime.fromisoformat(text)
     except ValueError:
         raise MalformedMessage("an instant names no moment of the calendar") from None
+    if not EARLIEST <= instant <= LATEST:
+        raise MalformedMessage("an instant at an end of the calendar")
+    return instant
 
 
 def format_instant(instant: datetime) -> str:

@@ -55,6 +55,13 @@ class _BoundedResponse(http.client.HTTPResponse):
             if self.fp is not None:  # not closed meanwhile
                 self.fp = reader.stream
 
+    def _read_next_chunk_size(self) -> int:
+        """The size of the next chunk; Python takes one below zero and would read on without a limit."""
+        size: int = super()._read_next_chunk_size()  # type: ignore[misc]
+        if size < 0:
+            raise ValueError("a chunk's size is below zero")
+        return size
+
 
 class _Watched(connection.HTTPConnection):
     """What both kinds of connection share: look-up, connecting, the proxy, the answer's head."""

@@ -1,9 +1,11 @@
 """The kinds of faults that a contact with the vendor can meet, and how their sentences are told."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 Param = str | int | float | None
+_CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def gettext_noop(message: str) -> str:
@@ -24,7 +26,7 @@ class VendorError(Exception):
     retry_after: int | None = None
 
     def __init__(self, **params: Param) -> None:
-        self.params: dict[str, Param] = params
+        self.params: dict[str, Param] = {name: _shown(value) for name, value in params.items()}
         super().__init__(self.sentence())
 
     def sentence(self, translate: Callable[[str], str] = gettext_noop) -> str:
@@ -54,6 +56,11 @@ class UnusableAnswer(VendorError):
 
 class RequestRefused(VendorError):
     """The authority refused the whole request (problem+json); unsigned, so it changes no key."""
+
+
+def _shown(value: Param) -> Param:
+    """A param as it may be kept and shown: a stranger may write what no database or terminal takes."""
+    return _CONTROL_CHARACTER.sub("\ufffd", value) if isinstance(value, str) else value
 
 
 class _Known(dict[str, Param]):

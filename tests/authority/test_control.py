@@ -88,6 +88,7 @@ def test_a_key_that_no_grant_could_carry_is_refused(
         ("mode", b"[" * 100_000),
         ("clock", b'{"offset_seconds": true}'),
         ("clock", b'{"offset_seconds": 1e300}'),
+        ("clock", b'{"offset_seconds": 1' + b"0" * 400 + b"}"),
         ("clock", b'{"offset_seconds": NaN}'),
         ("clock", b"{}"),
         (f"keys/{NUMBER}/suspend", b'{"suspended": 1}'),

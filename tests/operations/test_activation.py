@@ -164,6 +164,28 @@ def test_a_code_asked_late_at_night_is_accepted_after_midnight_until_two(dark: L
     assert enter(dark, code).valid_until == midnight + timedelta(hours=72)
 
 
+def test_the_last_challenge_of_a_pack_is_shown_and_answered_until_two(dark: Link) -> None:
+    dark.wait(days=29, hours=15, minutes=50)
+    last = offline_challenge(dark.now(), "PL")
+    dark.wait(minutes=20)
+    assert offline_challenge(dark.now(), "PL") == last
+    assert enter(dark, code_for(dark)).codes_left == 0
+    assert refusal(offline_challenge, dark.now(), "PL").code == "pack_used_up"
+
+
+def test_the_last_challenge_of_a_pack_is_not_shown_after_two(dark: Link) -> None:
+    dark.wait(days=29, hours=18)
+    assert refusal(offline_challenge, dark.now(), "PL").code == "pack_used_up"
+
+
+def test_the_last_challenge_of_a_pack_is_not_shown_once_its_attempts_are_used_up(dark: Link) -> None:
+    dark.wait(days=29, hours=15, minutes=50)
+    slot = offline_challenge(dark.now(), "PL").slot
+    SlotAttempts.objects.create(slot=slot, attempts=10)
+    dark.wait(minutes=20)
+    assert refusal(offline_challenge, dark.now(), "PL").code == "pack_used_up"
+
+
 def test_a_code_of_yesterday_is_wrong_after_two(dark: Link) -> None:
     dark.wait_until(23, 50)
     code = code_for(dark)

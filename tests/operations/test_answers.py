@@ -4,7 +4,7 @@ import dataclasses
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -29,7 +29,7 @@ from licensing.operations.keys import add_key, remove_key
 from licensing.operations.requests import current_request
 from licensing.operations.status import status
 from licensing.protocol.answers import sign_answer, sign_key_set
-from licensing.protocol.grants import sign_grant
+from licensing.protocol.grants import GRANT_LIFE, sign_grant
 from licensing.protocol.keys import AuthorityKeys, AuthoritySecrets
 from licensing.protocol.messages import CodePack, ContactAnswer, Grant, KeyAnswer
 from licensing.protocol.packs import PACK_SLOTS, sign_code_pack
@@ -39,6 +39,9 @@ from tests.factories import KEY, NOW, OTHER_KEY, Portal, clock_offset, module, v
 
 ADMIN = Actor("anna", Role.ADMINISTRATOR)
 OPERATOR = Actor("olga", Role.OPERATOR)
+# What programs write where a time is not set, or never comes.
+DAWN = datetime(1, 1, 1, tzinfo=UTC)
+NEVER = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 
 
 @dataclass
@@ -117,6 +120,11 @@ BAD_GRANTS: Mapping[str, tuple[Mapping[str, Any], str]] = {
     "another key's": ({"key": "5000009999"}, "wrong_message"),
     "longer than 72 h": ({"valid_until": NOW + timedelta(hours=73)}, "malformed"),
     "without any time": ({"valid_until": NOW}, "malformed"),
+    "of the calendar's first day": ({"issued_at": DAWN, "valid_until": DAWN + GRANT_LIFE}, "malformed"),
+    "until the calendar's last second": (
+        {"issued_at": NEVER - GRANT_LIFE, "valid_until": NEVER},
+        "malformed",
+    ),
 }
 
 
@@ -195,6 +203,17 @@ def test_an_answer_to_something_else_changes_nothing(desk: Desk, changes: Mappin
     assert refusal(desk.answer(granted(desk), **changes)) == "wrong_answer"
     assert OpenRequest.objects.exists()
     assert entitlements() == {}
+
+
+@pytest.mark.parametrize("answered_at", [DAWN, NEVER])
+def test_an_answer_whose_time_is_at_an_end_of_the_calendar_changes_nothing(
+    desk: Desk, answered_at: datetime
+) -> None:
+    add(KEY)
+    export_request(NOW, OPERATOR)
+    assert refusal(desk.answer(granted(desk), answered_at=answered_at)) == "answer_damaged"
+    assert OpenRequest.objects.exists()
+    assert clock_offset() == timedelta(0)
 
 
 @pytest.mark.parametrize("text", ["", "hello", "a.b.c", "ż"])

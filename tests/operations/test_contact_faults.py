@@ -129,6 +129,25 @@ def test_an_authority_that_refuses_every_request_as_malformed_is_asked_twice(
     assert not OpenRequest.objects.exists()
 
 
+@pytest.mark.parametrize(
+    ("raw", "outcome"),
+    [
+        (http(b"?", kind="text/html\x00"), "not_the_vendor"),
+        (http(b"", "Location: http://a\x00b/", status="302 Found"), "redirected"),
+    ],
+)
+def test_a_contact_is_stored_as_failed_whatever_a_header_of_the_answer_holds(
+    link: Link, settings: Any, raw: bytes, outcome: str
+) -> None:
+    server = answering(raw)
+    try:
+        use(settings, authority_url=f"http://127.0.0.1:{server.port}")
+        report = link.contact()
+    finally:
+        server.close()
+    assert report.outcome == ContactAttempt.objects.get().outcome == outcome
+
+
 def test_what_is_no_answer_at_all_is_told_as_damaged(link: Link, settings: Any) -> None:
     server = answering(http(b"no.jose.here"))
     try:

@@ -3,6 +3,7 @@
 import base64
 import json
 from copy import deepcopy
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
 )
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
+from hypothesis import strategies as st
 from joserfc.jwk import ECKey
 
 from licensing.protocol import (
@@ -23,6 +25,7 @@ from licensing.protocol import (
     InstallationKey,
     verify_request,
 )
+from licensing.protocol.times import EARLIEST, LATEST
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 MESSAGES: dict[str, Any] = json.loads((VECTORS / "signed-messages.json").read_text("utf-8"))
@@ -35,6 +38,9 @@ INSTALLATION = InstallationKey.from_json(json.dumps(MESSAGES["installation"]["pr
 STRANGER = InstallationKey.from_json(
     json.dumps(ECKey.import_key(derive_private_key(20261124, SECP256R1())).as_dict(private=True))
 )
+
+INSTANTS = st.datetimes(EARLIEST.replace(tzinfo=None), LATEST.replace(tzinfo=None), timezones=st.just(UTC))
+"""Every moment that a message may name."""
 
 GRANT_JWS: str = MESSAGES["good_grant"]
 REQUEST_JWS: str = MESSAGES["good_request"]

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from licensing.protocol import (
+    GRANT_LIFE,
     Grant,
     GrantedModule,
     MalformedMessage,
@@ -17,7 +18,18 @@ from licensing.protocol import (
     sign_grant,
     verify_grant,
 )
-from tests.protocol.material import GRANT, GRANT_JWS, INSTALLATION, KEY, KEYS, SECRETS, changed, sign
+from licensing.protocol.times import LATEST
+from tests.protocol.material import (
+    GRANT,
+    GRANT_JWS,
+    INSTALLATION,
+    INSTANTS,
+    KEY,
+    KEYS,
+    SECRETS,
+    changed,
+    sign,
+)
 
 TEXT = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=40)
 MODULES = st.builds(
@@ -44,7 +56,7 @@ def grants(issued_at: datetime, life: timedelta) -> st.SearchStrategy[Grant]:
     )
 
 
-MOMENTS = st.datetimes(max_value=datetime(9999, 12, 28), timezones=st.just(UTC))
+MOMENTS = INSTANTS.filter(lambda instant: instant < LATEST - GRANT_LIFE)
 LIVES = st.timedeltas(timedelta(microseconds=1), timedelta(hours=72))
 
 

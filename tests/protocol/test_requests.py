@@ -24,6 +24,7 @@ from licensing.protocol import (
 from tests.protocol.material import (
     CONTACT,
     INSTALLATION,
+    INSTANTS,
     KEY,
     KEYS,
     REQUEST,
@@ -39,7 +40,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_s
 REQUESTS = st.builds(
     ContactRequest,
     request_id=st.uuids(version=4).map(str),
-    sent_at=st.datetimes(timezones=st.just(UTC)),
+    sent_at=INSTANTS,
     installation=st.builds(
         InstallationInfo,
         id=st.just(INSTALLATION.id),

@@ -124,6 +124,11 @@ def test_contact_honours_retry_after_in_seconds(start, client, status):
         (["Retry-After: Tue, 24 Nov 2026 08:02:00 GMT"], None),
         (["Retry-After: soon", "Date: Tue, 24 Nov 2026 08:00:30 GMT"], None),
         (["Retry-After: -5"], None),
+        ([f"Retry-After: Tue, 24 Nov {'9' * 25} 08:02:00 GMT", "Date: Tue, 24 Nov 2026 08:00:30 GMT"], None),
+        (
+            ["Retry-After: Tue, 24 Nov 2026 08:02:00 GMT", f"Date: Tue, 24 Nov 2026 08:00:30 +{'9' * 25}"],
+            None,
+        ),
         ([], None),
     ],
 )
@@ -132,6 +137,32 @@ def test_retry_after_is_bounded_to_an_hour_and_dates_count_from_the_answers_own(
 ):
     error = refusal(start, client, http(b"", *headers, status="503 Busy"))
     assert error.retry_after == seconds
+
+
+@pytest.mark.parametrize("size", [b"-1", b"-5"])
+def test_contact_reads_nothing_of_a_chunk_whose_size_is_below_zero(start, client, size):
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/jose\r\nTransfer-Encoding: chunked\r\n\r\n"
+    sent: list[int] = []
+
+    def endless(connection: socket.socket) -> None:
+        server.read_request(connection)
+        connection.sendall(head + size + b"\r\n")
+        for number in range(64):
+            connection.sendall(b"A" * 1024 * 1024)
+            sent.append(number)
+
+    server = start(ScriptedServer(endless))
+    with pytest.raises(errors.ConnectionLost):
+        client(server.port).contact(REQUEST)
+    server.close()
+    assert len(sent) < 16, "MiB were read"
+
+
+def test_what_a_stranger_answers_is_told_without_control_characters(start, client):
+    error = refusal(start, client, http(b"?", kind="text/\x00\x1b[2J"))
+    assert error.params["content"] == "text/\ufffd\ufffd[2j"
+    error = refusal(start, client, http(b"", "Location: http://a\x00b/", status="302 Found"))
+    assert error.params["location"] == "http://a\ufffdb"
 
 
 def test_contact_follows_no_redirect(start, client):
