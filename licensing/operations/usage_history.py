@@ -209,7 +209,7 @@ def _point(at: datetime, end: datetime, rows: list[UsageQuarter | UsageDay], rol
     seconds = rolled.seconds(at, end)
     counted = [row.seats for row in rows if row.seats is not None]
     return Point(
-        start=at,
+        start=timezone.localtime(at, timezone.get_default_timezone()),
         seats=max(counted, default=None),
         peak=max((row.peak for row in rows), default=0),
         average=sum(row.held_seconds for row in rows) / seconds if seconds else 0.0,
