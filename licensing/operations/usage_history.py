@@ -229,7 +229,8 @@ def _begin(instant: datetime, by: By) -> datetime:
 
 def _next(at: datetime, by: By) -> datetime:
     if by is By.HOUR:
-        return at + timedelta(hours=1)
+        # Somewhere clocks change by half an hour, and the next one begins sooner.
+        return _begin(at + timedelta(hours=1), by)
     day = day_of(at)
     if by is By.DAY:
         return start_of_day(day + timedelta(days=1))

@@ -3,12 +3,13 @@
 import re
 from collections.abc import Callable
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 import time_machine
 from django.urls import reverse
 
-from licensing.models import ErpClient, RollUp, UsageDay
+from licensing.models import ErpClient, RollUp, UsageDay, UsageQuarter
 from licensing.operations.leases import checkout
 from licensing.operations.rollup import roll_up
 from licensing.operations.usage import day_of, start_of_day
@@ -236,6 +237,28 @@ def test_a_day_on_which_clocks_change_is_divided_by_the_hours_that_it_has(day: d
     (point,) = series("HANDEL", "", By.DAY, day, day, reach())
     (use,) = modules_in_use(day, day, {}, reach())
     assert point.average == use.average == 1
+
+
+@pytest.mark.django_db
+def test_hours_are_there_also_where_clocks_change_by_half_an_hour(settings: Any) -> None:
+    settings.TIME_ZONE = "Australia/Lord_Howe"
+    for day in (date(2026, 4, 5), date(2026, 10, 4)):
+        rolled = Reach(start_of_day(day), start_of_day(day + timedelta(days=1)))
+        quarters = int(rolled.seconds(rolled.since, rolled.until)) // 900
+        UsageQuarter.objects.bulk_create(
+            UsageQuarter(
+                start=rolled.since + number * timedelta(minutes=15),
+                module="HANDEL",
+                key="",
+                seats=2,
+                peak=1,
+                held_seconds=900,
+                full_seconds=60,
+            )
+            for number in range(quarters)
+        )
+        points = series("HANDEL", "", By.HOUR, day, day, rolled)
+        assert sum(point.full_minutes for point in points) == quarters
 
 
 # --- how many do you need ----------------------------------------------------------------------------------
