@@ -24,7 +24,7 @@ from licensing.operations.configuration import addresses, change_configuration, 
 from licensing.operations.errors import Refused
 from licensing.operations.health import worker_silent
 from licensing.operations.leases import checkout
-from licensing.operations.mail_queue import forget_mails, send_again, send_queued_mail
+from licensing.operations.mail_queue import LEAST_ATTEMPTS, forget_mails, send_again, send_queued_mail
 from licensing.operations.queue_heartbeat import beat, rest
 from licensing.operations.recipients import Recipient, administrators
 from licensing.operations.trouble_alerts import tell_of_worker
@@ -289,6 +289,7 @@ def test_a_mail_that_failed_can_be_sent_once_more(portal: Portal) -> None:
     beat(NOW)
     beat(NOW + timedelta(minutes=10))
     later = NOW + timedelta(hours=25)
+    OutgoingMail.objects.update(attempts=LEAST_ATTEMPTS)
     send_queued_mail(lambda: later)
     (mail,) = mails()
     assert mail.state == MailState.FAILED
