@@ -21,8 +21,9 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F
 
-from licensing.models import Installation
+from licensing.models import Installation, QueueHeartbeat
 from licensing.models.sealed import SealBroken
 
 from .actors import PORTAL
@@ -34,6 +35,8 @@ from .machine import machine_of_host
 UNKNOWN = datetime(9999, 1, 1, tzinfo=UTC)
 # A difference that is worth telling.
 NOTICEABLE = timedelta(minutes=5)
+# A difference that could make a silence of the worker out of nothing; its sign of life comes every minute.
+WORTH_SHIFTING = timedelta(minutes=1)
 # No computer runs that long: a boot clock beyond it counts from 1970, as faked ones do.
 LONGEST_UPTIME = timedelta(days=30 * 365)
 MOST_NODES = 16
@@ -186,11 +189,18 @@ def learn_offset(answered_at: datetime, now: datetime) -> datetime:
         if abs(now - answered_at) > NOTICEABLE:
             kind = "clock_was_ahead" if now > answered_at else "clock_was_behind"
             record_event(kind, answered_at, PORTAL, by_seconds=round(abs(now - answered_at).total_seconds()))
+        if abs(now - answered_at) > WORTH_SHIFTING:
+            _shift_heartbeat(now, answered_at)
     portal = answered_at + late
     # The other nodes' anchors are of the time before: each makes its own anew.
     nodes = {reading.node: Anchor(portal, reading.boot, reading.boot_id)}
     _store(ClockRecord(portal - reading.wall, nodes))
     return answered_at
+
+
+def _shift_heartbeat(now: datetime, answered_at: datetime) -> None:
+    """Let the worker have been silent as long by the time learned as it was by the time before."""
+    QueueHeartbeat.objects.filter(at__lte=now).update(at=F("at") + (answered_at - now))
 
 
 def new_record() -> str:

@@ -30,6 +30,8 @@ CLAIM = timedelta(minutes=2)
 # No letter is begun so late that its own limit (`mail.LETTER_SECONDS`) would come after the task's.
 ROUND = timedelta(seconds=25)
 GIVE_UP_AFTER = timedelta(hours=24)
+# An hour and a half: who was switched off meanwhile has not tried, and the mail server may have been off too.
+LEAST_ATTEMPTS = 8
 LONGEST_PAUSE = timedelta(minutes=30)
 SENT = "sent"
 # What holds for every mail alike.
@@ -168,11 +170,15 @@ def _due(now: datetime) -> Q:
 
 
 def _put_off(row: OutgoingMail, error: str, now: datetime) -> None:
-    """Try again after 1, 2, 4 … 30 min; after 24 h the mail has failed, and the portal shows it."""
+    """Try again after 1, 2, 4 … 30 min; after 24 h the mail has failed, and the portal shows it.
+
+    One that a clock queued which was ahead is as if queued now.
+    """
     pause = min(timedelta(minutes=2 ** min(row.attempts - 1, 10)), LONGEST_PAUSE)
-    failed = now - row.created_at >= GIVE_UP_AFTER
+    failed = now - row.created_at >= GIVE_UP_AFTER and row.attempts >= LEAST_ATTEMPTS
     OutgoingMail.objects.filter(pk=row.pk).update(
         state=MailState.FAILED if failed else MailState.QUEUED,
+        created_at=min(row.created_at, now),
         next_attempt_at=now + pause,
         claimed_until=None,
         last_error=error.strip()[:255],

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from django.db.models import Q
 from django.utils import timezone
@@ -48,8 +48,11 @@ def day_of(instant: datetime) -> date:
 
 
 def start_of_day(day: date) -> datetime:
-    """When a day of the portal's time zone begins."""
-    return timezone.make_aware(datetime.combine(day, time()), timezone.get_default_timezone())
+    """When a day of the portal's time zone begins.
+
+    In UTC: within a zone Python adds and subtracts by the wall clock, an hour off on two days a year.
+    """
+    return timezone.make_aware(datetime.combine(day, time()), timezone.get_default_timezone()).astimezone(UTC)
 
 
 def reach_back(instant: datetime) -> datetime | None:

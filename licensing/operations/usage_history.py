@@ -209,7 +209,7 @@ def _point(at: datetime, end: datetime, rows: list[UsageQuarter | UsageDay], rol
     seconds = rolled.seconds(at, end)
     counted = [row.seats for row in rows if row.seats is not None]
     return Point(
-        start=at,
+        start=timezone.localtime(at, timezone.get_default_timezone()),
         seats=max(counted, default=None),
         peak=max((row.peak for row in rows), default=0),
         average=sum(row.held_seconds for row in rows) / seconds if seconds else 0.0,
@@ -229,7 +229,8 @@ def _begin(instant: datetime, by: By) -> datetime:
 
 def _next(at: datetime, by: By) -> datetime:
     if by is By.HOUR:
-        return at + timedelta(hours=1)
+        # Somewhere clocks change by half an hour, and the next one begins sooner.
+        return _begin(at + timedelta(hours=1), by)
     day = day_of(at)
     if by is By.DAY:
         return start_of_day(day + timedelta(days=1))

@@ -19,11 +19,12 @@ from licensing.models import (
     VirtualKey,
 )
 from licensing.operations.alerts import raise_alerts
-from licensing.operations.clock import UNKNOWN
+from licensing.operations.clock import UNKNOWN, learn_offset
 from licensing.operations.configuration import addresses, change_configuration, configuration
 from licensing.operations.errors import Refused
+from licensing.operations.health import worker_silent
 from licensing.operations.leases import checkout
-from licensing.operations.mail_queue import forget_mails, send_again, send_queued_mail
+from licensing.operations.mail_queue import LEAST_ATTEMPTS, forget_mails, send_again, send_queued_mail
 from licensing.operations.queue_heartbeat import beat, rest
 from licensing.operations.recipients import Recipient, administrators
 from licensing.operations.trouble_alerts import tell_of_worker
@@ -33,7 +34,7 @@ from licensing.serving.ports import free_port
 from tests.factories import KEY, NOW, OTHER_KEY, Portal, make_client, module, request, take
 from tests.operations.alerting import ADMIN, facts, hours, mails, settings_for_mail
 
-DAY = timedelta(days=1)
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
 @pytest.fixture(autouse=True)
@@ -193,6 +194,26 @@ def test_while_portal_time_is_unknown_a_mail_is_tried_by_local_time() -> None:
     assert mail.next_attempt_at == NOW + timedelta(minutes=4)
 
 
+@pytest.mark.parametrize("ahead", [-5 * HOUR, -4 * MINUTE, 4 * MINUTE, HOUR, 80 * HOUR])
+def test_a_clock_that_the_vendor_sets_right_makes_no_silence_of_the_worker(ahead: timedelta) -> None:
+    beat(NOW)
+    learn_offset(NOW + MINUTE + ahead, NOW + MINUTE)
+    assert not worker_silent(NOW + MINUTE + ahead)
+    beat(NOW + 2 * MINUTE + ahead)
+    assert facts() == []
+    beat(NOW + 8 * MINUTE + ahead)
+    assert [fact.split(":")[0] for fact in facts()] == ["worker_silent"]
+
+
+def test_a_worker_that_is_silent_is_told_once_however_often_the_vendor_answers() -> None:
+    beat(NOW)
+    for minute in (5, 10):
+        answered_at = NOW + minute * MINUTE + timedelta(seconds=1)
+        learn_offset(answered_at, NOW + minute * MINUTE)
+        tell_of_worker(answered_at, QueueHeartbeat.objects.get().at, None)
+    assert len(facts()) == 1
+
+
 def test_a_worker_that_was_asked_to_stop_alarms_nobody() -> None:
     beat(NOW)
     rest()
@@ -268,6 +289,7 @@ def test_a_mail_that_failed_can_be_sent_once_more(portal: Portal) -> None:
     beat(NOW)
     beat(NOW + timedelta(minutes=10))
     later = NOW + timedelta(hours=25)
+    OutgoingMail.objects.update(attempts=LEAST_ATTEMPTS)
     send_queued_mail(lambda: later)
     (mail,) = mails()
     assert mail.state == MailState.FAILED

@@ -22,7 +22,9 @@ from licensing import mail
 from licensing.models import Configuration, MailSecurity, MailState, OutgoingMail, Role
 from licensing.operations.actors import COMMAND, Actor
 from licensing.operations.errors import Refused
+from licensing.operations.health import mail_failing
 from licensing.operations.mail_queue import (
+    LEAST_ATTEMPTS,
     ROUND,
     error_sentence,
     queue_mail,
@@ -153,6 +155,34 @@ def test_pauses_grow_to_half_an_hour_and_after_a_day_the_mail_has_failed() -> No
     assert pauses[:7] == [1, 2, 4, 8, 16, 30, 30]
     assert timedelta(hours=24) <= now - NOW < timedelta(hours=24, minutes=30)
     assert row.last_error.startswith("smtp_unreachable")
+
+
+@pytest.mark.django_db
+def test_a_mail_that_was_not_tried_for_a_day_is_tried_before_it_has_failed(server: MailBox) -> None:
+    """The portal was switched off over the weekend, and is up again before the mail server."""
+    configure(free_port())
+    queue()
+    monday = NOW + timedelta(hours=64)
+    for minutes in (0, 1, 3, 7, 15, 31):
+        at = monday + timedelta(minutes=minutes)
+        assert send_queued_mail(lambda moment=at: moment) == 0  # type: ignore[misc]
+        assert OutgoingMail.objects.get().state == MailState.QUEUED
+    configure(server.port)
+    assert send_queued_mail(lambda: monday + timedelta(hours=2)) == 1
+
+
+@pytest.mark.django_db
+def test_a_mail_queued_by_a_clock_that_was_ahead_fails_a_day_after_that_was_corrected() -> None:
+    configure(free_port())
+    queue()
+    OutgoingMail.objects.update(created_at=NOW + timedelta(days=5000))
+    for hour in range(24):
+        at = NOW + timedelta(hours=hour)
+        send_queued_mail(lambda moment=at: moment)  # type: ignore[misc]
+        assert OutgoingMail.objects.get().state == MailState.QUEUED
+        assert mail_failing(at) == (hour > 0)
+    send_queued_mail(lambda: NOW + timedelta(hours=24))
+    assert OutgoingMail.objects.get().state == MailState.FAILED
 
 
 @pytest.mark.django_db
@@ -290,6 +320,7 @@ def test_whatever_ends_a_sending_its_mail_is_put_off_and_fails_after_a_day(
             send_queued_mail(lambda moment=at: moment)  # type: ignore[misc]
         row = OutgoingMail.objects.get()
         assert (row.state, row.last_error, row.claimed_until) == (state, f"mail_broken_off {name}", None)
+        OutgoingMail.objects.update(attempts=LEAST_ATTEMPTS)
         assert row.next_attempt_at > at
     assert name in error_sentence(row.last_error)
 

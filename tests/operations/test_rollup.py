@@ -343,6 +343,19 @@ def test_after_an_outage_it_catches_up_day_by_day(portal: Portal, client: ErpCli
     assert set(UsageDay.objects.values_list("held_seconds", flat=True)) == {300}
 
 
+@pytest.mark.parametrize(("day", "hours"), [(date(2026, 10, 25), 25), (date(2027, 3, 28), 23)])
+def test_a_day_on_which_clocks_change_is_caught_up_with_all_its_hours(
+    client: ErpClient, day: date, hours: int
+) -> None:
+    take(client)
+    evening, night = start_of_day(day) - timedelta(hours=3), start_of_day(day + timedelta(days=1))
+    Lease.objects.update(taken_at=evening, ended_at=night + timedelta(hours=1), ended_reason="returned")
+    roll_up(night + timedelta(hours=2))
+    whole = UsageDay.objects.get(module="HANDEL", key="", day=day)
+    assert (whole.peak, whole.held_seconds) == (1, hours * 3600)
+    assert UsageQuarter.objects.filter(start__gte=start_of_day(day), start__lt=night).count() == hours * 4
+
+
 def test_a_lease_that_ended_without_anybody_noticing_counts_until_its_end(client: ErpClient) -> None:
     lease = take(client)
     beat(client, lease, NOW + timedelta(minutes=10))

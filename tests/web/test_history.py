@@ -3,16 +3,17 @@
 import re
 from collections.abc import Callable
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 import time_machine
 from django.urls import reverse
 
-from licensing.models import ErpClient, RollUp, UsageDay
+from licensing.models import ErpClient, RollUp, UsageDay, UsageQuarter
 from licensing.operations.leases import checkout
 from licensing.operations.rollup import roll_up
 from licensing.operations.usage import day_of, start_of_day
-from licensing.operations.usage_history import By, Reach, reach, series
+from licensing.operations.usage_history import By, Reach, modules_in_use, reach, series
 from licensing.web.history import _point_line
 from tests.factories import KEY, NOW, OTHER_KEY, Portal, give_back, make_client, module, request, take
 
@@ -127,8 +128,8 @@ def test_a_module_is_shown_hour_by_hour_without_gaps(used: ErpClient, viewer: Vi
     with time_machine.travel(NOW + timedelta(hours=2), tick=False):
         rows = cells(viewer, "history_module", "HANDEL", by="hour", days="1")
     assert rows == [
-        ["2026-11-24T08:00:00+00:00", "2", "2", "1.12", "28", "1", "1"],
-        ["2026-11-24T09:00:00+00:00", "", "0", "0.00", "0", "0", "0"],
+        ["2026-11-24T09:00:00+01:00", "2", "2", "1.12", "28", "1", "1"],
+        ["2026-11-24T10:00:00+01:00", "", "0", "0.00", "0", "0", "0"],
     ]
 
 
@@ -226,6 +227,38 @@ def test_each_of_the_two_hours_in_which_clocks_go_back_has_its_name_and_place() 
     assert [point.at for point in points] == sorted(point.at for point in points)
     hours = [point.label.split(", ")[1] for point in points[1:5]]
     assert hours == ["01:00", "02:00 CEST", "02:00 CET", "03:00"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("day", "hours"), [(date(2026, 10, 25), 25), (date(2027, 3, 28), 23)])
+def test_a_day_on_which_clocks_change_is_divided_by_the_hours_that_it_has(day: date, hours: int) -> None:
+    use_of_days(day, day)
+    UsageDay.objects.update(held_seconds=hours * 3600)
+    (point,) = series("HANDEL", "", By.DAY, day, day, reach())
+    (use,) = modules_in_use(day, day, {}, reach())
+    assert point.average == use.average == 1
+
+
+@pytest.mark.django_db
+def test_hours_are_there_also_where_clocks_change_by_half_an_hour(settings: Any) -> None:
+    settings.TIME_ZONE = "Australia/Lord_Howe"
+    for day in (date(2026, 4, 5), date(2026, 10, 4)):
+        rolled = Reach(start_of_day(day), start_of_day(day + timedelta(days=1)))
+        quarters = int(rolled.seconds(rolled.since, rolled.until)) // 900
+        UsageQuarter.objects.bulk_create(
+            UsageQuarter(
+                start=rolled.since + number * timedelta(minutes=15),
+                module="HANDEL",
+                key="",
+                seats=2,
+                peak=1,
+                held_seconds=900,
+                full_seconds=60,
+            )
+            for number in range(quarters)
+        )
+        points = series("HANDEL", "", By.HOUR, day, day, rolled)
+        assert sum(point.full_minutes for point in points) == quarters
 
 
 # --- how many do you need ----------------------------------------------------------------------------------
