@@ -105,10 +105,8 @@ def challenge_message(now: datetime, language: str) -> ChallengeMessage:
     Raises:
         Refused: `no_pack`, `pack_used_up`.
     """
-    last_used = last_used_slot()
     today, *yesterday = valid_slots(now)
-    open_still = [slot for slot in yesterday if slot > last_used and attempts_made(slot) < MOST_ATTEMPTS]
-    held = need_pack([today, *open_still])
+    held = need_pack([today, *filter(_is_open, yesterday)])
     slot = today if held.pack.commitment(today) else today - 1
     challenge = make_challenge(
         installation=held.pack.installation,
@@ -118,6 +116,7 @@ def challenge_message(now: datetime, language: str) -> ChallengeMessage:
         nonce=_nonce(held.pack.pack, slot),
         challenge_key=held.pack.challenge_key,
     )
+    last_used = last_used_slot()
     return ChallengeMessage(
         message=format_message(language, challenge),
         language=language.upper(),
@@ -130,6 +129,11 @@ def challenge_message(now: datetime, language: str) -> ChallengeMessage:
         attempts_left=MOST_ATTEMPTS - attempts_made(slot),
         used=slot <= last_used,
     )
+
+
+def _is_open(slot: int) -> bool:
+    """Whether that day's code was not used, and may still be tried."""
+    return slot > last_used_slot() and attempts_made(slot) < MOST_ATTEMPTS
 
 
 def last_used_slot() -> int:
