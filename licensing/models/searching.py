@@ -1,6 +1,6 @@
 """Searching text without regard to case, also in letters beyond ASCII, which SQLite alone does not fold."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db.backends.signals import connection_created
 from django.db.models import CharField, JSONField, TextField
@@ -9,28 +9,35 @@ from django.db.models.lookups import IContains, IExact
 FUNCTION = "keymanager_casefold"
 
 
-class FoldedIContains(IContains):
-    """`icontains` as PostgreSQL has it. What is ASCII goes the short way, by SQLite's own LIKE."""
+class _Folded:
+    """A comparison without regard to case. What is ASCII goes the short way, by SQLite's own LIKE.
+
+    `holds` is the condition in SQL, of the column with its case folded and of the text.
+    """
+
+    holds: ClassVar[str]
+    lhs: Any
+    rhs: Any
 
     def as_sqlite(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
         """Let SQLite ask the function that each of its connections is given."""
         if not isinstance(self.rhs, str) or self.rhs.isascii():
-            sql, params = super().as_sql(compiler, connection)
+            sql, params = super().as_sql(compiler, connection)  # type: ignore[misc]
             return sql, list(params)
         column, params = compiler.compile(self.lhs)
-        return f"INSTR({FUNCTION}({column}), %s) > 0", [*params, self.rhs.casefold()]
+        return self.holds.format(f"{FUNCTION}({column})"), [*params, self.rhs.casefold()]
 
 
-class FoldedIExact(IExact):
+class FoldedIContains(_Folded, IContains):
+    """`icontains` as PostgreSQL has it."""
+
+    holds = "INSTR({}, %s) > 0"
+
+
+class FoldedIExact(_Folded, IExact):
     """`iexact` likewise, or Łukasz and łukasz could be two accounts."""
 
-    def as_sqlite(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
-        """As `FoldedIContains`."""
-        if not isinstance(self.rhs, str) or self.rhs.isascii():
-            sql, params = super().as_sql(compiler, connection)
-            return sql, list(params)
-        column, params = compiler.compile(self.lhs)
-        return f"{FUNCTION}({column}) = %s", [*params, self.rhs.casefold()]
+    holds = "{} = %s"
 
 
 def register() -> None:
